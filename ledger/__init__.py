@@ -1,0 +1,1 @@
+"""What happened: entries, their digests, recording and verdicts."""

@@ -1,0 +1,1 @@
+"""How it is made: data, mixture order, model, numerics, training."""

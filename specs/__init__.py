@@ -1,0 +1,1 @@
+"""What we want: the spec language, its arithmetic, and the shipped specs."""

@@ -1,0 +1,67 @@
+"""The lock: every byte that a spec names, written by `codemix pin` beside the spec."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from specs.base import Value
+
+
+class LockedFile(Value):
+    """One pinned file."""
+
+    path: str
+    """Relative to the workspace, with forward slashes."""
+    sha256: str
+    bytes: int
+    documents: int | None
+    """Lines, rows or files that hold a document; null where that has no meaning."""
+
+
+class LockedInput(Value):
+    """One source, tokenizer file or benchmark file."""
+
+    uri: str
+    """As the spec names it."""
+    dvc: str
+    """The `.dvc` file, or `dvc.yaml` stage output, that tracks it."""
+    dvc_hash: str
+    """DVC's own hash of the output, `md5:...`."""
+    files: tuple[LockedFile, ...]
+    """In the order in which they are read: by path."""
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes of all files."""
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def num_documents(self) -> int:
+        """Documents of all files."""
+        return sum(file.documents or 0 for file in self.files)
+
+
+class LockedStore(Value):
+    """What `prepare` made of a source; filled in by `codemix prepare`."""
+
+    identity: str
+    """Digest of what determines the store's bytes."""
+    manifest_sha256: str
+    """SHA-256 over the store's manifest."""
+    train_tokens: int
+    heldout_tokens: int
+
+
+class Lock(Value):
+    """All inputs of one spec."""
+
+    lock: Literal[1]
+    """Version of this document."""
+    codemix: str
+    """Version of codemix that wrote it."""
+    inputs: dict[str, LockedInput]
+    """`sources.NAME`, `tokenizer`, `evals.INDEX` -> what is pinned."""
+    stores: dict[str, LockedStore] = {}
+    """Source name -> its token store; empty until prepared."""
+    tokenizer_sha256: str | None = None
+    """SHA-256 of the SentencePiece model; null until prepared."""
