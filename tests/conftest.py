@@ -1,0 +1,71 @@
+"""What all tests share: golden files, seeds that replay, strict numerics."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+# Set before anything imports jax, and inherited by every process that a test starts:
+# a silent float64 or a silent broadcast is a changed number.
+os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
+os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+
+ROOT = Path(__file__).resolve().parent.parent
+GOLDEN = Path(__file__).resolve().parent / "golden"
+
+HOW_TO_UPDATE = (
+    "{path} no longer matches. If you meant to change it, run "
+    "`pytest --update-golden`, read the difference, and where it changes numbers say why in CHANGELOG.md under "
+    "Numbers. If you did not, this is a bug."
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="rewrite tests/golden/ with what the tests produce now",
+    )
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden files are rewritten instead of compared."""
+    return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture
+def golden(update_golden: bool) -> Callable[[str, str], None]:
+    """Compare a text with tests/golden/NAME: `golden("plan.json", text)`."""
+
+    def check(name: str, text: str) -> None:
+        path = GOLDEN / name
+        if update_golden:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            return
+        shown = path.relative_to(ROOT)
+        assert path.exists(), f"{shown} is missing: run `pytest --update-golden`"
+        assert text == path.read_text("utf-8"), HOW_TO_UPDATE.format(path=shown)
+
+    return check
+
+
+@pytest.fixture
+def seed() -> int:
+    """A fresh seed, printed on failure; CODEMIX_TEST_SEED=N replays it."""
+    given = os.environ.get("CODEMIX_TEST_SEED")
+    seed = int(given) if given else random.SystemRandom().randrange(2**32)
+    print(f"CODEMIX_TEST_SEED={seed}")  # noqa: T201  shown by pytest on failure only
+    return seed
+
+
+@pytest.fixture
+def rng(seed: int) -> np.random.Generator:
+    """NumPy's generator from `seed`."""
+    return np.random.default_rng(seed)
