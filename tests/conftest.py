@@ -20,8 +20,8 @@ GOLDEN = Path(__file__).resolve().parent / "golden"
 
 HOW_TO_UPDATE = (
     "{path} no longer matches. If you meant to change it, run "
-    "`pytest --update-golden`, read the difference, and where it changes numbers say why in CHANGELOG.md under "
-    "Numbers. If you did not, this is a bug."
+    "`pytest --update-golden`, read the difference, and where it changes numbers say "
+    "why in CHANGELOG.md under Numbers. If you did not, this is a bug."
 )
 
 
