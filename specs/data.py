@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from specs.base import Value
-from specs.quantities import Share
+from specs.quantities import Count, Share
 
 Scalar = str | int | float | bool
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
@@ -101,7 +101,7 @@ class TokenizerTraining(Value):
     mixture: Weights
     """Sources or mixtures to sample from; weights are shares of bytes."""
 
-    sample_bytes: Annotated[int, Field(gt=0)] = 10_000_000
+    sample_bytes: Count = 10_000_000
     """Bytes of text to learn from, taken from the training split."""
 
 

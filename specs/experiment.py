@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from specs.base import Value
+from specs.canonical import digest_of
 from specs.data import Name, Source, Tokenizer, Weights
 from specs.model import AdamW, Model, Precision
 from specs.stages import Batch, Stage
@@ -86,3 +87,12 @@ class Experiment(Value):
     determinism: Literal["exact", "same-topology", "fast"] = "exact"
     """What is promised: `exact` bits on any number of devices, `same-topology` bits on
     the same devices only, `fast` no more than the data order."""
+
+
+def experiment_digest(experiment: Experiment) -> str:
+    """Digest of a resolved spec: every default counts, words for people do not."""
+    document = experiment.to_json()
+    counted = {key: document[key] for key in document if key not in NOT_HASHED}
+    # A preset is a way of writing the sizes, and those are written out beside it.
+    counted["model"] = {**counted["model"], "preset": None}
+    return digest_of(counted)

@@ -13,10 +13,10 @@ _TOKENS = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([KMBT]?)$")
 _PERCENT = re.compile(r"^([0-9]+(?:\.[0-9]+)?)%$")
 
 
-def parse_token_count(value: Any) -> int:
+def parse_count(value: Any) -> int:
     """Read a count of tokens, exactly.
 
-    >>> parse_token_count("1.5B"), parse_token_count(4096)
+    >>> parse_count("1.5B"), parse_count(4096)
     (1500000000, 4096)
     """
     if isinstance(value, bool):
@@ -50,10 +50,10 @@ def parse_share(value: Any) -> float:
     return value  # type: ignore[no-any-return]
 
 
-Tokens = Annotated[
+Count = Annotated[
     int,
     Field(gt=0),
-    BeforeValidator(parse_token_count),
+    BeforeValidator(parse_count),
     WithJsonSchema(
         {
             "anyOf": [
@@ -63,7 +63,7 @@ Tokens = Annotated[
         }
     ),
 ]
-"""Tokens as `200B`, `1.5M`, `4096`."""
+"""A count as `200B`, `1.5M` or `4096`, in thousands of thousands, not of 1024."""
 
 Share = Annotated[
     float,

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from specs.base import Value
 from specs.data import Name, Weights
-from specs.quantities import Tokens
+from specs.quantities import Count
 
 Rate = Annotated[float, Field(ge=0)] | Literal["previous"]
 """A learning rate, or the last one of the stage before."""
@@ -122,7 +122,7 @@ class Stage(Value):
     name: Name
     """Unique in the experiment."""
 
-    tokens: Tokens
+    tokens: Count
     """Tokens to train on, such as 200B; rounded down to whole steps."""
 
     mixture: Weights

@@ -1,0 +1,188 @@
+"""From an experiment to its plan: pure arithmetic, well under a second."""
+
+from __future__ import annotations
+
+from specs.apportion import apportion, source_shares
+from specs.canonical import canonical_json
+from specs.costs import parameter_count
+from specs.data import Source
+from specs.experiment import Experiment, experiment_digest
+from specs.plan import (
+    Plan,
+    PlannedModel,
+    PlannedOptimizer,
+    PlannedRate,
+    PlannedSource,
+    PlannedStage,
+)
+from specs.stages import Batch, Cosine, Linear, Schedule, Stage, WarmupStableDecay
+
+
+def plan_experiment(experiment: Experiment) -> Plan:
+    """Work out everything that is decided before the first byte is read.
+
+    The same experiment gives the same plan, to the bit, on any machine.
+    """
+    model = _planned_model(experiment)
+    stages = _planned_stages(experiment)
+    reserve = max(source.holdout for source in experiment.sources.values())
+    return Plan(
+        plan=1,
+        spec_digest=experiment_digest(experiment),
+        seed=experiment.seed,
+        model=model,
+        optimizer=_planned_optimizer(experiment),
+        shuffle_unit=max(stage.sequence_length for stage in stages),
+        sources={
+            name: _planned_source(source, reserve)
+            for name, source in sorted(experiment.sources.items())
+        },
+        stages=stages,
+        determinism=experiment.determinism,
+        num_parameters=parameter_count(model),
+    )
+
+
+def stage_batch(experiment: Experiment, stage: Stage) -> Batch:
+    """Return the batch of a stage: its own, or the experiment's."""
+    return stage.batch or experiment.batch
+
+
+def stage_steps(experiment: Experiment, stage: Stage) -> int:
+    """Return the steps of a stage: its tokens, rounded down to whole steps."""
+    batch = stage_batch(experiment, stage)
+    return stage.tokens // (batch.sequences * batch.length)
+
+
+def stage_sequences(experiment: Experiment, stage: Stage) -> dict[str, int]:
+    """Return the sequences of each source in a stage."""
+    num_sequences = (
+        stage_steps(experiment, stage) * stage_batch(experiment, stage).sequences
+    )
+    return apportion(source_shares(stage.mixture, experiment.mixtures), num_sequences)
+
+
+def _planned_stages(experiment: Experiment) -> tuple[PlannedStage, ...]:
+    stages: list[PlannedStage] = []
+    used_tokens: dict[str, int] = {}
+    start_step = 0
+    previous_rate: str | None = None
+    for index, stage in enumerate(experiment.stages):
+        batch = stage_batch(experiment, stage)
+        num_steps = stage_steps(experiment, stage)
+        sequences = stage_sequences(experiment, stage)
+        # A stage of longer sequences starts at the next whole one of them: reads must
+        # not straddle two shuffled units.
+        start_tokens = {
+            name: -(-used_tokens.get(name, 0) // batch.length) * batch.length
+            for name in sequences
+        }
+        for name, count in sequences.items():
+            used_tokens[name] = start_tokens[name] + count * batch.length
+        rate = planned_rate(stage.learning_rate, num_steps, previous_rate)
+        stages.append(
+            PlannedStage(
+                name=stage.name,
+                start_step=start_step,
+                stop_step=start_step + num_steps,
+                sequences_per_step=batch.sequences,
+                sequence_length=batch.length,
+                lane_sequences=batch.lane,
+                accumulation=batch.accumulation,
+                sequences=sequences,
+                start_tokens=start_tokens,
+                learning_rate=rate,
+                optimizer="reset" if index == 0 else stage.optimizer or "reset",
+            )
+        )
+        start_step += num_steps
+        previous_rate = rate.final
+    return tuple(stages)
+
+
+def planned_rate(
+    schedule: Schedule, num_steps: int, previous: str | None
+) -> PlannedRate:
+    """Resolve a schedule to numbers.
+
+    Args:
+        schedule: As the spec has it.
+        num_steps: Steps in the stage.
+        previous: The last rate of the stage before; None in the first stage, where
+            nothing refers to it.
+    """
+
+    def number(rate: float | str) -> str:
+        return decimal(rate) if isinstance(rate, float) else previous or rate
+
+    peak = number(schedule.peak)
+    decay_steps, decay = 0, "none"
+    if isinstance(schedule, (Cosine, Linear)):
+        decay_steps, decay = num_steps - schedule.warmup_steps, schedule.schedule
+    elif isinstance(schedule, WarmupStableDecay):
+        decay_steps, decay = schedule.decay_steps, schedule.decay
+    return PlannedRate.model_validate(
+        {
+            "schedule": schedule.schedule,
+            "warmup_steps": schedule.warmup_steps,
+            "warmup_from": number(schedule.warmup_from),
+            "peak": peak,
+            "final": number(getattr(schedule, "final", schedule.peak)),
+            "decay_steps": decay_steps,
+            "decay": decay,
+        }
+    )
+
+
+def decimal(value: float) -> str:
+    """Write a float64 as the shortest decimal that reads back as the same.
+
+    >>> decimal(0.001), decimal(1e-6), decimal(10000)
+    ('0.001', '1e-06', '10000.0')
+    """
+    return repr(float(value))
+
+
+def _planned_model(experiment: Experiment) -> PlannedModel:
+    model = experiment.model
+    return PlannedModel(
+        layers=model.layers,
+        width=model.width,
+        heads=model.heads,
+        kv_heads=model.kv_heads,
+        ffn_width=model.ffn_width,
+        vocab_size=experiment.tokenizer.vocab_size,
+        block=model.block,
+        norm=model.norm,
+        norm_epsilon=decimal(model.norm_epsilon),
+        rope_theta=decimal(model.rope_theta),
+        tied_embeddings=model.tied_embeddings,
+        init=model.init,
+        compute=experiment.precision.compute,
+    )
+
+
+def _planned_optimizer(experiment: Experiment) -> PlannedOptimizer:
+    adamw = experiment.optimizer
+    return PlannedOptimizer(
+        kind=adamw.kind,
+        beta1=decimal(adamw.beta1),
+        beta2=decimal(adamw.beta2),
+        epsilon=decimal(adamw.epsilon),
+        weight_decay=decimal(adamw.weight_decay),
+        clip_norm=None if adamw.clip_norm is None else decimal(adamw.clip_norm),
+    )
+
+
+def _planned_source(source: Source, reserve: float) -> PlannedSource:
+    values = source.to_json()
+    return PlannedSource(
+        format=source.format,
+        field=source.field,
+        where=canonical_json(values["where"]).decode(),
+        filters=canonical_json(values["filters"]).decode(),
+        holdout=decimal(source.holdout),
+        reserve=decimal(reserve),
+        max_epochs=decimal(source.max_epochs),
+        on_corrupt=source.on_corrupt,
+    )
