@@ -16,6 +16,8 @@ class LockedFile(Value):
     bytes: int
     documents: int | None
     """Lines, rows or files that hold a document; null where that has no meaning."""
+    dvc_hash: str | None = None
+    """DVC's own hash of this file, `md5:...`; null where DVC does not know it."""
 
 
 class LockedInput(Value):
@@ -24,9 +26,10 @@ class LockedInput(Value):
     uri: str
     """As the spec names it."""
     dvc: str
-    """The `.dvc` file, or `dvc.yaml` stage output, that tracks it."""
+    """What tracks it: a `.dvc` file, `dvc.yaml:STAGE` for the output of a stage, or for
+    a glob its pattern with `.dvc` added, as each matched file has a `.dvc` file."""
     dvc_hash: str
-    """DVC's own hash of the output, `md5:...`."""
+    """DVC's own hash of the output, `md5:...`; of a glob, over the list of its files."""
     files: tuple[LockedFile, ...]
     """In the order in which they are read: by path."""
 
@@ -65,3 +68,5 @@ class Lock(Value):
     """Source name -> its token store; empty until prepared."""
     tokenizer_sha256: str | None = None
     """SHA-256 of the SentencePiece model; null until prepared."""
+    tokenizer_identity: str | None = None
+    """Digest of what determines the tokenizer's bytes; null until prepared."""
