@@ -1,0 +1,69 @@
+# Every target does all the set-up it needs, from a bare Python (3.11 or newer) and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+# Nothing that we start phones home.
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+
+.PHONY: help setup setup-bench run test test-full lint format bench lock clean
+
+help:
+	@echo "make run     train the quickstart on this machine, a few minutes"
+	@echo "make test    the default tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make setup   leave $(BIN)/codemix ready, and nothing else"
+	@echo "make test-full | format | bench | lock | clean: see CONTRIBUTING.md"
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("codemix needs Python 3.11 or newer: make PYTHON=...") if sys.version_info < (3, 11) else None'
+	@echo "installing what requirements.lock names into $(VENV), a few minutes" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup-bench: $(VENV)/.ready-bench
+
+$(VENV)/.ready-bench: requirements-bench.txt $(READY)
+	$(PIP) install --requirement requirements-bench.txt
+	@touch $@
+
+run: setup
+	$(BIN)/dvc repro --quiet prepare
+	$(BIN)/codemix run specs/quickstart.yaml
+
+test: setup
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-full: setup
+	$(BIN)/python -m pytest -m "not gpu and not network" $(PYTEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-bench
+	$(BIN)/python bench/train_step.py
+	$(BIN)/python bench/recording.py
+
+# Keeps the versions that still fit. To move one: make lock LOCK_ARGS="--upgrade-package jax".
+lock: setup
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes \
+	    --strip-extras --extra dev --extra bench --unsafe-package torch \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	    --no-emit-options --output-file requirements.lock pyproject.toml $(LOCK_ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
