@@ -9,11 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 # Set before anything imports jax, and inherited by every process that a test starts:
 # a silent float64 or a silent broadcast is a changed number.
 os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+
+# A busy machine is slow, not wrong: examples have no deadline.
+settings.register_profile("codemix", deadline=None)
+settings.load_profile("codemix")
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).resolve().parent / "golden"
