@@ -188,6 +188,16 @@ def test_another_seed_gives_another_order():
     assert starts[0] != starts[1]
 
 
+def test_two_sources_of_one_size_are_shuffled_differently():
+    plan = make_plan([{"code": 40, "bread": 40}])
+    rows = all_rows(mixture_of(plan, 8 * 40 + 1), plan)
+    code, bread = (
+        [row[2] for row in rows if row[0] == name] for name in ("code", "bread")
+    )
+    assert sorted(code) == sorted(bread)
+    assert code != bread
+
+
 def test_a_source_planned_with_no_sequence_is_left_out():
     plan = make_plan([{"code": 8, "dust": 0}])
     order = mixture_of(plan).rows(plan.stages[0], 0, 8)
