@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from graphlib import TopologicalSorter
 
 
 def exact_decimal(value: float) -> Fraction:
@@ -40,7 +41,7 @@ def source_shares(
 
     Args:
         weights: Source or mixture name -> weight, all above zero.
-        mixtures: The named mixtures, without cycles.
+        mixtures: The named mixtures, without circles.
 
     Returns:
         Source name -> share, adding up to one, in the order of the names.
@@ -48,16 +49,28 @@ def source_shares(
     >>> source_shares({"text": 50, "code": 50}, {"code": {"web": 3, "synth": 1}})
     {'synth': Fraction(1, 8), 'text': Fraction(1, 2), 'web': Fraction(3, 8)}
     """
+    # Inner mixtures first, each flattened once however often it is used.
+    order = TopologicalSorter(
+        {
+            name: [part for part in mixtures[name] if part in mixtures]
+            for name in mixtures
+        }
+    ).static_order()
+    flat: dict[str, dict[str, Fraction]] = {}
+    for name in order:
+        flat[name] = _flattened(mixtures[name], flat)
+    return dict(sorted(_flattened(weights, flat).items()))
+
+
+def _flattened(
+    weights: Mapping[str, float], flat: Mapping[str, Mapping[str, Fraction]]
+) -> dict[str, Fraction]:
     total: dict[str, Fraction] = {}
     exact = normalised({name: exact_decimal(w) for name, w in weights.items()})
     for name, share in exact.items():
-        if name in mixtures:
-            parts = source_shares(mixtures[name], mixtures)
-        else:
-            parts = {name: Fraction(1)}
-        for part, inner in parts.items():
+        for part, inner in flat.get(name, {name: Fraction(1)}).items():
             total[part] = total.get(part, Fraction(0)) + share * inner
-    return dict(sorted(total.items()))
+    return total
 
 
 def apportion(shares: Mapping[str, Fraction], num_sequences: int) -> dict[str, int]:

@@ -33,3 +33,9 @@ class Value(BaseModel):
     def digest(self) -> str:
         """SHA-256 over the canonical JSON, 64 hex digits."""
         return digest_of(self.to_json())
+
+
+class SpecValue(Value):
+    """A value of the spec language, where nothing is converted: "3" is no number."""
+
+    model_config = ConfigDict(strict=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
-from specs.base import Value
+from specs.base import SpecValue
 from specs.canonical import digest_of
+from specs.checks import experiment_rules
 from specs.data import Name, Source, Tokenizer, Weights
 from specs.model import AdamW, Model, Precision
+from specs.quantities import MAX_COUNT, Location, Whole
+from specs.rules import broken, raise_broken
 from specs.stages import Batch, Stage
 
 SPEC_VERSION = 1
@@ -18,75 +21,131 @@ NOT_HASHED = frozenset({"name", "description", "tags"})
 """Words for people; they change no digest."""
 
 
-class Checkpoints(Value):
+class Checkpoints(SpecValue):
     """When the state is saved, besides the end of every stage."""
 
-    every_steps: Annotated[int, Field(gt=0)] = 1000
+    every_steps: Whole = 1000
     """Steps between checkpoints."""
 
-    keep_last: Annotated[int, Field(gt=0)] = 2
+    keep_last: Whole = 2
     """Checkpoints kept within a stage; those at stage ends are always kept."""
 
 
-class Logging(Value):
+class Logging(SpecValue):
     """When numbers are recorded."""
 
-    every_steps: Annotated[int, Field(gt=0)] = 1
+    every_steps: Whole = 1
     """Steps between recorded metrics; fingerprints are recorded at every step."""
 
-    heldout_every_steps: Annotated[int, Field(gt=0)] | None = None
+    heldout_every_steps: Whole | None = None
     """Steps between held-out losses during training; null: at stage ends only."""
 
 
-class Evaluation(Value):
+class Evaluation(SpecValue):
     """One suite of scores, taken at the end of every stage."""
 
-    suite: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+    suite: Annotated[
+        str, Field(pattern=r"^[a-z][a-z0-9_-]*$", examples=["heldout", "choices"])
+    ]
     """`heldout`, `choices`, or the name of a suite of benchmarks."""
 
-    file: str | None = None
+    file: Annotated[Location, Field(examples=["evals/questions.jsonl"])] | None = None
     """Questions for `choices`: a JSONL file, pinned like a source."""
 
+    @model_validator(mode="after")
+    def _choices_need_questions(self) -> Self:
+        if self.suite == "choices" and self.file is None:
+            raise broken("is required by the suite choices", "name a file", "file")
+        if self.suite == "heldout" and self.file is not None:
+            raise broken("has no use in the suite heldout", "delete it", "file")
+        return self
 
-class Experiment(Value):
+
+def not_empty(value: Any) -> Any:
+    """Refuse an empty list or mapping, after what is in it was looked at."""
+    if not value:
+        raise broken("must hold at least one", "add one")
+    return value
+
+
+Sources = Annotated[
+    dict[Name, Source],
+    AfterValidator(not_empty),
+    Field(json_schema_extra={"minProperties": 1}),
+]
+Stages = Annotated[
+    tuple[Stage, ...],
+    AfterValidator(not_empty),
+    Field(strict=False, json_schema_extra={"minItems": 1}),
+]
+
+
+class Experiment(SpecValue):
     """An experiment spec, version 1."""
 
     codemix: Literal[1]
     """Version of the spec language."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=128)]
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9][a-z0-9._-]*$",
+            max_length=128,
+            examples=["balanced-to-text"],
+        ),
+    ]
     """For people: lower-case letters, digits, dots, dashes."""
 
     description: str = ""
     """For people."""
 
-    tags: tuple[str, ...] = ()
+    tags: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """For people."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    seed: Annotated[int, Field(ge=0, le=MAX_COUNT, examples=[17])]
     """Every random key is derived from this and a name."""
 
     model: Model
+    """The Transformer that is trained."""
+
     tokenizer: Tokenizer
-    sources: dict[Name, Source]
+    """How text becomes tokens."""
+
+    sources: Sources
     """Source name -> where its documents are and which of them count."""
 
     mixtures: dict[Name, Weights] = {}
     """Named mixtures of sources and other mixtures."""
 
     batch: Batch
+    """What one optimizer step sees; a stage may have its own."""
+
     optimizer: AdamW = AdamW()
+    """How gradients become updates."""
+
     precision: Precision = Precision()
-    stages: tuple[Stage, ...]
+    """Number formats."""
+
+    stages: Stages
     """In the order in which they are trained."""
 
-    evals: tuple[Evaluation, ...] = ()
+    evals: Annotated[tuple[Evaluation, ...], Field(strict=False)] = ()
+    """What is scored at the end of every stage."""
+
     checkpoints: Checkpoints = Checkpoints()
+    """When the state is saved."""
+
     logging: Logging = Logging()
+    """When numbers are recorded."""
 
     determinism: Literal["exact", "same-topology", "fast"] = "exact"
     """What is promised: `exact` bits on any number of devices, `same-topology` bits on
     the same devices only, `fast` no more than the data order."""
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        raise_broken(experiment_rules(self))
+        return self
 
 
 def experiment_digest(experiment: Experiment) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from specs.base import Value
+from specs.base import SpecValue
+from specs.quantities import Whole
+from specs.rules import Broken, raise_broken
 
 PRESETS: dict[str, dict[str, Any]] = {
     # Two tiny layers: every feature of the path in seconds.
@@ -17,27 +19,43 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """Preset name -> the fields that it fills in where the spec leaves them out."""
 
+Preset = Literal["debug", "470m"]
 
-class Model(Value):
+_FILLED_BY_PRESET = ("layers", "width", "heads", "ffn_width")
+
+
+def _sizes_or_preset(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema what `_fill_in` does: sizes may come from a preset."""
+    filled = {*_FILLED_BY_PRESET, "kv_heads"}
+    schema["required"] = [key for key in schema["required"] if key not in filled]
+    if not schema["required"]:
+        del schema["required"]
+    named = {"properties": {"preset": {"type": "string"}}, "required": ["preset"]}
+    schema["anyOf"] = [{"required": list(_FILLED_BY_PRESET)}, named]
+
+
+class Model(SpecValue):
     """A decoder-only Transformer; the defaults are the study's."""
 
-    preset: str | None = None
+    model_config = ConfigDict(json_schema_extra=_sizes_or_preset)
+
+    preset: Preset | None = None
     """Name of a preset that fills in the sizes left out here."""
 
-    layers: Annotated[int, Field(gt=0)]
+    layers: Whole
     """Transformer blocks."""
 
-    width: Annotated[int, Field(gt=0)]
+    width: Whole
     """Width of the residual stream."""
 
-    heads: Annotated[int, Field(gt=0)]
+    heads: Whole
     """Query heads; each is `width / heads` wide, an even number."""
 
-    kv_heads: Annotated[int, Field(gt=0)]
+    kv_heads: Whole
     """Key and value heads; fewer than `heads` is grouped-query attention.
     Default: `heads`."""
 
-    ffn_width: Annotated[int, Field(gt=0)]
+    ffn_width: Whole
     """Width inside the SwiGLU feed-forward layer."""
 
     block: Literal["parallel", "sequential"] = "parallel"
@@ -61,44 +79,42 @@ class Model(Value):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_from_preset(cls, data: Any) -> Any:
+    def _fill_in(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
-        data = dict(data)
         preset = data.get("preset")
-        if preset is not None:
-            if preset not in PRESETS:
-                raise ValueError(
-                    f"unknown preset {preset!r}, known: {', '.join(sorted(PRESETS))}"
-                )
-            data = {**PRESETS[preset], **data}
-        if "kv_heads" not in data and "heads" in data:
-            data["kv_heads"] = data["heads"]
+        # A wrong preset is reported by the field; here it fills in nothing.
+        filled = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
+        data = {**filled, **data}
+        if "heads" in data:
+            data.setdefault("kv_heads", data["heads"])
         return data
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:
-        if self.width % self.heads or (self.width // self.heads) % 2:
-            raise ValueError(
-                "width / heads must be an even whole number, "
-                f"got {self.width} / {self.heads}"
-            )
+        rules = []
+        if self.width % (2 * self.heads):
+            what = f"must be a multiple of 2 * heads = {2 * self.heads}, got "
+            nearest = -(-self.width // (2 * self.heads)) * 2 * self.heads
+            fix = f"set width to {nearest}, or change heads"
+            rules.append(Broken(f"{what}{self.width}", fix, ("width",)))
         if self.heads % self.kv_heads:
-            raise ValueError(
-                f"heads must be a multiple of kv_heads, got {self.heads} "
-                f"and {self.kv_heads}"
-            )
+            what = f"must divide heads = {self.heads}, got {self.kv_heads}"
+            divisors = [n for n in range(1, self.heads + 1) if self.heads % n == 0]
+            fix = f"use one of {', '.join(map(str, divisors[-8:]))}"
+            rules.append(Broken(what, fix, ("kv_heads",)))
+        raise_broken(rules)
         return self
 
 
-class Precision(Value):
+class Precision(SpecValue):
     """Number formats; weights and optimizer state are always float32."""
 
     compute: Literal["float32", "bfloat16"] = "float32"
     """Format of activations and of matrix multiplication operands."""
 
 
-class AdamW(Value):
+class AdamW(SpecValue):
     """AdamW with decoupled weight decay (Loshchilov and Hutter, 2019)."""
 
     kind: Literal["adamw"] = "adamw"

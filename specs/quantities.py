@@ -1,36 +1,40 @@
-"""Numbers with units as people write them in a spec: `200B`, `0.1%`."""
+"""Numbers and names as people write them in a spec: `200B`, `0.1%`, `data/*.txt`."""
 
 from __future__ import annotations
 
+import posixpath
 import re
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from specs.rules import broken
+
+MAX_COUNT = 2**53 - 1
+"""The largest whole number that every JSON reader keeps."""
 
 _SCALE = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
-_TOKENS = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([KMBT]?)$")
-_PERCENT = re.compile(r"^([0-9]+(?:\.[0-9]+)?)%$")
+_COUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)([KMBT]?)")
+_PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?)%")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)")
 
 
 def parse_count(value: Any) -> int:
-    """Read a count of tokens, exactly.
+    """Read a count, exactly.
 
     >>> parse_count("1.5B"), parse_count(4096)
     (1500000000, 4096)
     """
-    if isinstance(value, bool):
-        raise ValueError("must be a number of tokens such as 10M, got a boolean")
-    if isinstance(value, int):
+    if type(value) is int:
         return value
-    match = _TOKENS.match(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(
-            f"must be an integer or a number with K, M, B or T, got {value!r}"
-        )
+    fix = "write it like 4096, 10M or 1.5B (K, M, B, T are powers of 1000)"
+    match = _COUNT.fullmatch(value) if isinstance(value, str) else None
+    if match is None or len(match[0]) > 30:
+        raise broken(f"must be a count such as 4096 or 10M, got {value!r}", fix)
     count = Fraction(match[1]) * _SCALE[match[2]]
     if count.denominator != 1:
-        raise ValueError(f"must be a whole number of tokens, got {value!r}")
+        raise broken(f"must come to a whole number, got {value!r}", fix)
     return int(count)
 
 
@@ -40,42 +44,75 @@ def parse_share(value: Any) -> float:
     >>> parse_share("0.1%"), parse_share(0.25)
     (0.001, 0.25)
     """
-    if isinstance(value, str):
-        match = _PERCENT.match(value)
-        if match is None:
-            raise ValueError(f"must be a percentage such as 0.1%, got {value!r}")
+    match = _PERCENT.fullmatch(value) if isinstance(value, str) else None
+    if match is not None and len(match[0]) <= 30:
         return float(Fraction(match[1]) / 100)
-    if isinstance(value, bool):
-        raise ValueError("must be a share such as 0.1%, got a boolean")
-    return value  # type: ignore[no-any-return]
+    if type(value) in (int, float):
+        return float(value)
+    raise broken(
+        f"must be a share such as 0.1% or 0.001, got {value!r}",
+        "write a percentage, or a number from 0 to 1",
+    )
+
+
+def check_location(value: str) -> str:
+    """Refuse a path that leaves the workspace; addresses with a scheme pass.
+
+    >>> check_location("data/*.jsonl.zst"), check_location("https://example.org/a.txt")
+    ('data/*.jsonl.zst', 'https://example.org/a.txt')
+    """
+    fix = "put the data inside the workspace and name it from its top folder"
+    if any(character < " " for character in value):
+        raise broken("must not hold control characters", "delete them")
+    match = _SCHEME.fullmatch(value)
+    if match is not None:
+        if match[1].lower() == "file":
+            raise broken(f"must not be a file:// address, got {value!r}", fix)
+        if not match[2].strip("/"):
+            raise broken(f"must name what is there, got {value!r}", "complete it")
+        return value
+    if "\\" in value:
+        what = f"must use forward slashes, got {value!r}"
+        raise broken(what, "write / for every \\")
+    if value.startswith(("/", "~")):
+        raise broken(f"must be relative to the workspace, got {value!r}", fix)
+    if posixpath.normpath(value).split("/")[0] == "..":
+        raise broken(f"must stay inside the workspace, got {value!r}", fix)
+    return value
 
 
 Count = Annotated[
     int,
-    Field(gt=0),
+    Field(gt=0, le=MAX_COUNT),
     BeforeValidator(parse_count),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "integer", "exclusiveMinimum": 0},
+                {"type": "integer", "exclusiveMinimum": 0, "maximum": MAX_COUNT},
                 {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?[KMBT]?$"},
             ]
         }
     ),
 ]
-"""A count as `200B`, `1.5M` or `4096`, in thousands of thousands, not of 1024."""
+"""A count as `200B`, `1.5M` or `4096`; K, M, B, T are powers of 1000."""
+
+Whole = Annotated[int, Field(gt=0, le=MAX_COUNT)]
+"""A whole number above zero."""
 
 Share = Annotated[
     float,
-    Field(ge=0, le=1),
+    Field(ge=0, lt=1),
     BeforeValidator(parse_share),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
                 {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"},
             ]
         }
     ),
 ]
-"""A share of a whole, as `0.1%` or `0.001`."""
+"""A share of a whole, below all of it, as `0.1%` or `0.001`."""
+
+Location = Annotated[str, Field(min_length=1), AfterValidator(check_location)]
+"""A path relative to the workspace, or an address with a scheme."""

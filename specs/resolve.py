@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from specs.apportion import apportion, source_shares
 from specs.canonical import canonical_json
 from specs.costs import parameter_count
 from specs.data import Source
@@ -11,11 +10,11 @@ from specs.plan import (
     Plan,
     PlannedModel,
     PlannedOptimizer,
-    PlannedRate,
     PlannedSource,
     PlannedStage,
 )
-from specs.stages import Batch, Cosine, Linear, Schedule, Stage, WarmupStableDecay
+from specs.schedule import decimal, planned_rate
+from specs.stage_sizes import stage_batch, stage_sequences, stage_steps
 
 
 def plan_experiment(experiment: Experiment) -> Plan:
@@ -41,25 +40,6 @@ def plan_experiment(experiment: Experiment) -> Plan:
         determinism=experiment.determinism,
         num_parameters=parameter_count(model),
     )
-
-
-def stage_batch(experiment: Experiment, stage: Stage) -> Batch:
-    """Return the batch of a stage: its own, or the experiment's."""
-    return stage.batch or experiment.batch
-
-
-def stage_steps(experiment: Experiment, stage: Stage) -> int:
-    """Return the steps of a stage: its tokens, rounded down to whole steps."""
-    batch = stage_batch(experiment, stage)
-    return stage.tokens // (batch.sequences * batch.length)
-
-
-def stage_sequences(experiment: Experiment, stage: Stage) -> dict[str, int]:
-    """Return the sequences of each source in a stage."""
-    num_sequences = (
-        stage_steps(experiment, stage) * stage_batch(experiment, stage).sequences
-    )
-    return apportion(source_shares(stage.mixture, experiment.mixtures), num_sequences)
 
 
 def _planned_stages(experiment: Experiment) -> tuple[PlannedStage, ...]:
@@ -98,49 +78,6 @@ def _planned_stages(experiment: Experiment) -> tuple[PlannedStage, ...]:
         start_step += num_steps
         previous_rate = rate.final
     return tuple(stages)
-
-
-def planned_rate(
-    schedule: Schedule, num_steps: int, previous: str | None
-) -> PlannedRate:
-    """Resolve a schedule to numbers.
-
-    Args:
-        schedule: As the spec has it.
-        num_steps: Steps in the stage.
-        previous: The last rate of the stage before; None in the first stage, where
-            nothing refers to it.
-    """
-
-    def number(rate: float | str) -> str:
-        return decimal(rate) if isinstance(rate, float) else previous or rate
-
-    peak = number(schedule.peak)
-    decay_steps, decay = 0, "none"
-    if isinstance(schedule, (Cosine, Linear)):
-        decay_steps, decay = num_steps - schedule.warmup_steps, schedule.schedule
-    elif isinstance(schedule, WarmupStableDecay):
-        decay_steps, decay = schedule.decay_steps, schedule.decay
-    return PlannedRate.model_validate(
-        {
-            "schedule": schedule.schedule,
-            "warmup_steps": schedule.warmup_steps,
-            "warmup_from": number(schedule.warmup_from),
-            "peak": peak,
-            "final": number(getattr(schedule, "final", schedule.peak)),
-            "decay_steps": decay_steps,
-            "decay": decay,
-        }
-    )
-
-
-def decimal(value: float) -> str:
-    """Write a float64 as the shortest decimal that reads back as the same.
-
-    >>> decimal(0.001), decimal(1e-6), decimal(10000)
-    ('0.001', '1e-06', '10000.0')
-    """
-    return repr(float(value))
 
 
 def _planned_model(experiment: Experiment) -> PlannedModel:

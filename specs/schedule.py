@@ -1,4 +1,4 @@
-"""The learning rate of a step, with the same bits on every machine.
+"""The learning rate: handed over between stages, and of each step to the bit.
 
 The rate is computed in 50 decimal digits and rounded once to float64. The C library's
 `cos` differs between machines in the last bit; this does not.
@@ -9,10 +9,54 @@ from __future__ import annotations
 from decimal import Context, Decimal, localcontext
 
 from specs.plan import PlannedRate
+from specs.stages import Cosine, Linear, Schedule, WarmupStableDecay
 
 # Far more than float64's 17 digits, so that the one rounding at the end is correct.
 _CONTEXT = Context(prec=50)
 _PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494")
+
+
+def planned_rate(
+    schedule: Schedule, num_steps: int, previous: str | None
+) -> PlannedRate:
+    """Resolve a schedule to numbers.
+
+    Args:
+        schedule: As the spec has it.
+        num_steps: Steps in the stage.
+        previous: The last rate of the stage before; None in the first stage, where
+            nothing refers to it.
+    """
+
+    def number(rate: float | str) -> str:
+        return decimal(rate) if isinstance(rate, float) else previous or rate
+
+    peak = number(schedule.peak)
+    decay_steps, decay = 0, "none"
+    if isinstance(schedule, (Cosine, Linear)):
+        decay_steps, decay = num_steps - schedule.warmup_steps, schedule.schedule
+    elif isinstance(schedule, WarmupStableDecay):
+        decay_steps, decay = schedule.decay_steps, schedule.decay
+    return PlannedRate.model_validate(
+        {
+            "schedule": schedule.schedule,
+            "warmup_steps": schedule.warmup_steps,
+            "warmup_from": number(schedule.warmup_from),
+            "peak": peak,
+            "final": number(getattr(schedule, "final", schedule.peak)),
+            "decay_steps": decay_steps,
+            "decay": decay,
+        }
+    )
+
+
+def decimal(value: float) -> str:
+    """Write a float64 as the shortest decimal that reads back as the same.
+
+    >>> decimal(0.001), decimal(1e-6), decimal(10000)
+    ('0.001', '1e-06', '10000.0')
+    """
+    return repr(float(value))
 
 
 def learning_rate_at(rate: PlannedRate, stage_step: int, num_steps: int) -> float:

@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from specs.base import Value
+from specs.base import SpecValue
 from specs.data import Name, Weights
-from specs.quantities import Count
+from specs.quantities import MAX_COUNT, Count, Whole
+from specs.rules import Broken, broken, raise_broken
 
-Rate = Annotated[float, Field(ge=0)] | Literal["previous"]
+
+def check_rate(value: Any) -> Any:
+    """Refuse what no learning rate can be, in one message."""
+    if value == "previous" or type(value) in (int, float):
+        return value
+    raise broken(
+        f"must be a number or 'previous', got {value!r}",
+        "write a number such as 3.0e-4, or previous for the last rate before",
+    )
+
+
+Rate = Annotated[
+    Annotated[float, Field(ge=0)] | Literal["previous"], BeforeValidator(check_rate)
+]
 """A learning rate, or the last one of the stage before."""
 
+PeakRate = Annotated[
+    Annotated[float, Field(gt=0)] | Literal["previous"],
+    BeforeValidator(check_rate),
+    Field(examples=[3.0e-4, "previous"]),
+]
+"""A learning rate above zero, or the last one of the stage before."""
 
-class _Schedule(Value):
-    warmup_steps: Annotated[int, Field(ge=0)] = 0
-    """Steps of linear rise from `warmup_from` to `peak`; the last of them has `peak`."""
+
+class _Schedule(SpecValue):
+    warmup_steps: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
+    """Steps of linear rise from `warmup_from` to `peak`, which the last of them has."""
 
     warmup_from: Rate = 0.0
     """Where the warm-up starts from."""
 
-    peak: Rate
+    peak: PeakRate
     """The highest rate; `previous` takes over the last rate of the stage before."""
 
 
@@ -29,13 +50,15 @@ class Constant(_Schedule):
     """The peak, to the end."""
 
     schedule: Literal["constant"]
+    """Names the schedule."""
 
 
 class Cosine(_Schedule):
     """Half a cosine from the peak to the final rate."""
 
     schedule: Literal["cosine"]
-    final: Annotated[float, Field(ge=0)]
+    """Names the schedule."""
+    final: Annotated[float, Field(ge=0, examples=[1.0e-6])]
     """Rate of the last step."""
 
 
@@ -43,7 +66,8 @@ class Linear(_Schedule):
     """A straight line from the peak to the final rate."""
 
     schedule: Literal["linear"]
-    final: Annotated[float, Field(ge=0)]
+    """Names the schedule."""
+    final: Annotated[float, Field(ge=0, examples=[1.0e-6])]
     """Rate of the last step."""
 
 
@@ -51,11 +75,12 @@ class WarmupStableDecay(_Schedule):
     """The peak until `decay_steps` before the end, then down to the final rate."""
 
     schedule: Literal["warmup_stable_decay"]
-    decay_steps: Annotated[int, Field(gt=0)]
+    """Names the schedule."""
+    decay_steps: Whole
     """Steps of decay at the end of the stage."""
     decay: Literal["linear", "cosine", "sqrt"] = "linear"
     """Shape of the decay; `sqrt` falls with one minus the root of the progress."""
-    final: Annotated[float, Field(ge=0)]
+    final: Annotated[float, Field(ge=0, examples=[1.0e-6])]
     """Rate of the last step."""
 
 
@@ -64,69 +89,88 @@ Schedule = Annotated[
 ]
 
 
-class Batch(Value):
+def _lane_has_a_default(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema what `_default_lane` does."""
+    schema["required"].remove("lane")
+
+
+class Batch(SpecValue):
     """What one optimizer step sees."""
 
-    sequences: Annotated[int, Field(gt=0)]
+    model_config = ConfigDict(json_schema_extra=_lane_has_a_default)
+
+    sequences: Annotated[Whole, Field(examples=[512])]
     """Sequences per step, over all devices."""
 
-    length: Annotated[int, Field(gt=1)]
+    length: Annotated[int, Field(gt=1, le=MAX_COUNT, examples=[8192])]
     """Tokens per sequence."""
 
-    lane: Annotated[int, Field(gt=0)]
+    lane: Whole
     """Sequences per lane: the slice whose arithmetic never depends on the number of
     devices. `sequences / lane` is a power of two, and the most devices that can share
     the batch. Default: an eighth of the sequences, or as near as divides them."""
 
-    accumulation: Annotated[int, Field(gt=0)] = 1
+    accumulation: Whole = 1
     """Lanes that each device works through at least, one after another; a power of
     two. It bounds memory and devices and changes no number."""
 
     @model_validator(mode="before")
     @classmethod
-    def _default_lane(cls, data: object) -> object:
+    def _default_lane(cls, data: Any) -> Any:
         if isinstance(data, dict) and "lane" not in data:
             sequences = data.get("sequences")
-            if isinstance(sequences, int) and sequences > 0:
+            if type(sequences) is int and sequences > 0:
                 num_lanes = min(8, sequences & -sequences)
                 return {**data, "lane": sequences // num_lanes}
+            # What is wrong with `sequences` is said there, once.
+            return {**data, "lane": 1}
         return data
 
     @model_validator(mode="after")
     def _lanes_are_a_power_of_two(self) -> Self:
-        if self.sequences % self.lane:
-            raise ValueError(
-                f"sequences must be a multiple of lane, got {self.sequences} "
-                f"and {self.lane}"
+        num_lanes, rest = divmod(self.sequences, self.lane)
+        if rest or num_lanes & (num_lanes - 1):
+            raise broken(
+                "sequences / lane must be a power of two, got "
+                f"{self.sequences} / {self.lane}",
+                f"use one of {', '.join(map(str, _lane_choices(self.sequences)))}",
+                "lane",
             )
-        num_lanes = self.sequences // self.lane
-        if num_lanes & (num_lanes - 1):
-            raise ValueError(
-                f"sequences / lane must be a power of two, got {num_lanes}"
-            )
+        rules = []
         if self.accumulation & (self.accumulation - 1):
-            raise ValueError(
-                f"accumulation must be a power of two, got {self.accumulation}"
-            )
-        if self.accumulation > num_lanes:
-            raise ValueError(
-                f"accumulation must be at most sequences / lane = {num_lanes}, "
-                f"got {self.accumulation}"
-            )
+            what = f"must be a power of two, got {self.accumulation}"
+            rules.append(Broken(what, "use 1, 2, 4, 8, ...", ("accumulation",)))
+        elif self.accumulation > num_lanes:
+            what = f"must be at most sequences / lane = {num_lanes}, got "
+            fix = f"use {num_lanes} or less, or a smaller lane"
+            rules.append(Broken(f"{what}{self.accumulation}", fix, ("accumulation",)))
+        raise_broken(rules)
         return self
 
 
-class Stage(Value):
+def _lane_choices(sequences: int) -> list[int]:
+    """Return the lanes that a batch can have, the largest first, eight at most.
+
+    >>> _lane_choices(24)
+    [24, 12, 6, 3]
+    """
+    choices = [sequences]
+    while choices[-1] % 2 == 0 and len(choices) < 8:
+        choices.append(choices[-1] // 2)
+    return choices
+
+
+class Stage(SpecValue):
     """A span of training with one mixture and one learning-rate schedule."""
 
     name: Name
     """Unique in the experiment."""
 
-    tokens: Count
+    tokens: Annotated[Count, Field(examples=["200B"])]
     """Tokens to train on, such as 200B; rounded down to whole steps."""
 
     mixture: Weights
-    """Source or mixture name -> weight, a share of tokens."""
+    """Source or mixture name -> weight: its share of tokens, relative to the others."""
 
     learning_rate: Schedule
     """Learning rate over the steps of this stage."""

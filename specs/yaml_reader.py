@@ -206,9 +206,13 @@ class _Builder:
             return
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
             fix = "write the value out, or share it by `extends:` or a named mixture"
-            self._stop(line, f"anchors and aliases are not part of a spec, got "
-                             f"{'*' if isinstance(event, AliasEvent) else '&'}"
-                             f"{event.anchor}", fix)
+            self._stop(
+                line,
+                f"anchors and aliases are not part of a spec, got "
+                f"{'*' if isinstance(event, AliasEvent) else '&'}"
+                f"{event.anchor}",
+                fix,
+            )
         starts = isinstance(event, (MappingStartEvent, SequenceStartEvent))
         if not starts and not isinstance(event, ScalarEvent):
             return
@@ -216,8 +220,11 @@ class _Builder:
         if self.num_values > MAX_VALUES:
             self._stop(line, f"more than {MAX_VALUES:,} values", "use fewer")
         if event.tag is not None:
-            self._stop(line, f"tags are not part of a spec, got {event.tag!r}",
-                       "delete the tag")
+            self._stop(
+                line,
+                f"tags are not part of a spec, got {event.tag!r}",
+                "delete the tag",
+            )
         level = self.open_levels[-1] if self.open_levels else None
         if level and isinstance(level.values, dict) and level.key is None:
             self._take_key(level, event, line)
@@ -235,21 +242,36 @@ class _Builder:
 
     def _take_key(self, level: _Level, event: Any, line: int) -> None:
         if not isinstance(event, ScalarEvent):
-            self._stop(line, "a key must be a word, got a list or mapping",
-                       "put quotes around text that begins with [ or {")
+            self._stop(
+                line,
+                "a key must be a word, got a list or mapping",
+                "put quotes around text that begins with [ or {",
+            )
         key = event.value
         value = key if event.style else resolve_scalar(key)
         place = (*level.place, key)
         if not isinstance(value, str):
-            self._note(place, line, f"a key must be a word, got {key or 'nothing'}",
-                       "put quotes around it" if key else "write a key before the colon")
+            self._note(
+                place,
+                line,
+                f"a key must be a word, got {key or 'nothing'}",
+                "put quotes around it" if key else "write a key before the colon",
+            )
         elif key == "<<" and not event.style:
-            self._note(place, line, "merge keys are not part of a spec",
-                       "write the keys out, or share them by `extends:`")
+            self._note(
+                place,
+                line,
+                "merge keys are not part of a spec",
+                "write the keys out, or share them by `extends:`",
+            )
         elif place in self.marks:
             first = self.marks[place].line
-            self._note(place, line, f"repeated key, first in line {first}",
-                       "delete one of them")
+            self._note(
+                place,
+                line,
+                f"repeated key, first in line {first}",
+                "delete one of them",
+            )
         self.marks.setdefault(place, Mark(self.file, line))
         level.key = key
 
@@ -276,16 +298,28 @@ class _Builder:
     def _scalar(self, event: Any, place: Place, line: int) -> Any:
         value = event.value if event.style else resolve_scalar(event.value)
         if isinstance(value, float) and not math.isfinite(value):
-            self._note(place, line, f"must be a finite number, got {event.value}",
-                       "use a number")
+            self._note(
+                place,
+                line,
+                f"must be a finite number, got {event.value}",
+                "use a number",
+            )
             return 0
         if type(value) is int and abs(value) > MAX_INTEGER:
-            self._note(place, line, f"whole numbers end at {MAX_INTEGER}, got "
-                                    f"{event.value}", "use a smaller number")
+            self._note(
+                place,
+                line,
+                f"whole numbers end at {MAX_INTEGER}, got {event.value}",
+                "use a smaller number",
+            )
             return 0
         if isinstance(value, str) and any(_surrogates(value)):
-            self._note(place, line, "holds half a character (a lone surrogate)",
-                       "write the character itself")
+            self._note(
+                place,
+                line,
+                "holds half a character (a lone surrogate)",
+                "write the character itself",
+            )
             return ""
         return value
 
