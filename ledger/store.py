@@ -1,0 +1,286 @@
+"""The ledger of a workspace: immutable entries, and the log that chains them.
+
+    .codemix/ledger/entries/<digest>.json   one document each, named by its SHA-256
+    .codemix/ledger/log.jsonl               one line per entry, in order of arrival
+    .codemix/ledger/objects/<aa>/<sha256>   what entries refer to
+
+Each line of the log holds the SHA-256 of the line before, so a line that is changed,
+dropped or moved breaks the chain. (A log cut short at its end is consistent: only a
+copy kept elsewhere can show that.) Writers take turns by a file lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, TypeAdapter
+
+from ledger.entry import SCHEMA_VERSION, Entry
+from ledger.objects import ObjectStore
+from ledger.verdict import Verdict
+from specs.atomic import sync_folder, write_atomically
+from specs.canonical import canonical_json
+from specs.errors import CheckFailed, InputError, Problem
+
+AnyEntry = Entry | Verdict
+"""A document of the ledger, told apart by its `kind`."""
+
+FIRST_LINK = "0" * 64
+"""What the first line of a log names as the one before it."""
+
+_DOCUMENT: TypeAdapter[AnyEntry] = TypeAdapter(
+    Annotated[AnyEntry, Field(discriminator="kind")]
+)
+_SHORTEST_PREFIX = 4
+_HEX = frozenset("0123456789abcdef")
+
+
+class LogLine(NamedTuple):
+    """One arrival."""
+
+    digest: str
+    kind: str
+    name: str
+    unix_ms: int
+
+
+class Stored(NamedTuple):
+    """An entry with the digest of its stored bytes."""
+
+    digest: str
+    entry: AnyEntry
+
+
+class Ledger:
+    """The ledger of one workspace."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.objects = ObjectStore(folder / "objects")
+        self.healed: tuple[str, ...] = ()
+        """Digests of entries that were in no log when the ledger was opened: a process
+        died between the two writes. They are in the log now."""
+
+    @classmethod
+    def open(cls, workspace: Path) -> Ledger:
+        """Open the ledger of a workspace, and finish what a crash left undone."""
+        ledger = cls(workspace / ".codemix" / "ledger")
+        if ledger.folder.exists():
+            ledger._heal()
+        return ledger
+
+    def append(self, entry: AnyEntry) -> Stored:
+        """Write an entry and its line in the log; twice is as good as once.
+
+        Raises:
+            InputError: The disk is full or the folder can't be written.
+        """
+        data = entry.to_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        try:
+            with self._turn():
+                if digest not in {line.digest for line in self.log()}:
+                    write_atomically(self.entry_path(digest), data)
+                    self._append_line(digest, entry.kind, entry.name)
+        except OSError as error:
+            raise InputError(
+                f"can't write the ledger: {error.strerror or error}",
+                file=str(self.folder),
+                fix="free space on this disk, then run again: it resumes",
+            ) from error
+        return Stored(digest, entry)
+
+    def log(self) -> tuple[LogLine, ...]:
+        """Return the lines of the log in order; their chain is `check_log`'s matter.
+
+        Raises:
+            CheckFailed: A line is not one that we wrote.
+        """
+        return tuple(
+            self._parse_line(raw, number)
+            for number, raw in enumerate(self._raw_lines(), start=1)
+        )
+
+    def entries(self) -> Iterator[Stored]:
+        """Read every entry in order of arrival, checking each.
+
+        Raises:
+            CheckFailed: An entry was changed.
+            InputError: An entry is missing, or a newer codemix wrote it.
+        """
+        for line in self.log():
+            yield Stored(line.digest, self.read(line.digest))
+
+    def read(self, digest: str) -> AnyEntry:
+        """Read one entry by its whole digest.
+
+        Raises:
+            CheckFailed: Its bytes are not what was recorded.
+            InputError: It is missing, or a newer codemix wrote it.
+        """
+        document = json.loads(self.read_bytes(digest))
+        if document.get("schema") != SCHEMA_VERSION:
+            raise InputError(
+                f"entry has schema {document.get('schema')!r}, "
+                f"this codemix reads schema {SCHEMA_VERSION}",
+                file=str(self.entry_path(digest)),
+                fix="use a newer codemix",
+            )
+        return _DOCUMENT.validate_python(document)
+
+    def read_bytes(self, digest: str) -> bytes:
+        """Read the bytes of one entry, checked against its digest."""
+        path = self.entry_path(digest)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise InputError(
+                "an entry of the ledger is missing",
+                file=str(path),
+                fix="restore it from a copy of the ledger or from MLflow's artifacts",
+            ) from None
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise CheckFailed(
+                f"entry {digest[:12]} was changed: its bytes are not its name",
+                file=str(path),
+                fix="restore it from a copy of the ledger or from MLflow's artifacts",
+            )
+        return data
+
+    def find(self, text: str) -> Stored:
+        """Find an entry by the beginning of its digest or by its unique name.
+
+        Raises:
+            CheckFailed: The entry was changed.
+            InputError: None or several are meant.
+        """
+        lines = self.log()
+        is_prefix = len(text) >= _SHORTEST_PREFIX and not set(text) - _HEX
+        found = [line for line in lines if is_prefix and line.digest.startswith(text)]
+        found = found or [
+            line for line in lines if line.name == text and line.kind == "run"
+        ]
+        if len(found) == 1:
+            return Stored(found[0].digest, self.read(found[0].digest))
+        raise _ambiguous(text, found) if found else _unknown(text, lines)
+
+    def check_log(self) -> tuple[Problem, ...]:
+        """Check the log's chain; return every line that does not follow its past."""
+        problems = []
+        link = FIRST_LINK
+        for number, raw in enumerate(self._raw_lines(), start=1):
+            if _json_object(raw).get("prev") != link:
+                problems.append(
+                    Problem(
+                        what="the chain breaks: this line or the one before it was "
+                        "changed, dropped or moved",
+                        file=str(self._log_path),
+                        line=number,
+                    )
+                )
+            link = hashlib.sha256(raw).hexdigest()
+        return tuple(problems)
+
+    def entry_path(self, digest: str) -> Path:
+        """Where an entry is kept."""
+        return self.folder / "entries" / f"{digest}.json"
+
+    @property
+    def _log_path(self) -> Path:
+        return self.folder / "log.jsonl"
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _heal(self) -> None:
+        on_disk = {path.stem for path in (self.folder / "entries").glob("*.json")}
+        if on_disk <= {line.digest for line in self.log()}:
+            return
+        with self._turn():
+            logged = {line.digest for line in self.log()}
+            # A changed one is no entry; `ledger.overview.verify` names it.
+            self.healed = tuple(filter(self._is_whole, sorted(on_disk - logged)))
+            for digest in self.healed:
+                document = json.loads(self.read_bytes(digest))
+                self._append_line(digest, document["kind"], document["name"])
+
+    def _is_whole(self, digest: str) -> bool:
+        data = self.entry_path(digest).read_bytes()
+        return hashlib.sha256(data).hexdigest() == digest
+
+    def _parse_line(self, raw: bytes, number: int) -> LogLine:
+        line = _json_object(raw)
+        try:
+            return LogLine(line["entry"], line["kind"], line["name"], line["unix_ms"])
+        except KeyError:
+            raise CheckFailed(
+                "the log was changed: this line is not one of codemix",
+                file=str(self._log_path),
+                line=number,
+                fix="restore the file from a copy of the ledger",
+            ) from None
+
+    def _raw_lines(self) -> list[bytes]:
+        try:
+            data = self._log_path.read_bytes()
+        except FileNotFoundError:
+            return []
+        # After the last newline there is nothing, or what a killed writer left.
+        return data.split(b"\n")[:-1]
+
+    def _append_line(self, digest: str, kind: str, name: str) -> None:
+        lines = self._raw_lines()
+        line = {
+            "entry": digest,
+            "kind": kind,
+            "name": name,
+            "prev": hashlib.sha256(lines[-1]).hexdigest() if lines else FIRST_LINK,
+            "unix_ms": time.time_ns() // 10**6,
+        }
+        size = sum(len(raw) + 1 for raw in lines)
+        with self._log_path.open("ab") as file:
+            file.truncate(size)
+            try:
+                file.write(canonical_json(line) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.truncate(self._log_path, size)
+                raise
+        sync_folder(self.folder)
+
+
+def _json_object(raw: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _ambiguous(text: str, found: list[LogLine]) -> InputError:
+    digests = ", ".join(line.digest[:12] for line in found[-5:])
+    return InputError(
+        f"{text!r} means {len(found)} entries",
+        fix=f"give more of the digest, such as one of {digests}",
+    )
+
+
+def _unknown(text: str, lines: tuple[LogLine, ...]) -> InputError:
+    names = sorted({line.name for line in lines} | {line.digest[:12] for line in lines})
+    close = get_close_matches(text, names, n=1)
+    fix = f"did you mean {close[0]!r}?" if close else "see 'codemix ledger list'"
+    return InputError(f"no entry of the ledger is named {text!r}", fix=fix)

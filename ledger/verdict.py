@@ -1,0 +1,73 @@
+"""The verdict of a replay: what was compared, and what was found.
+
+`EXACT` is said only where every step, every stage, every tensor of the final state and
+every score of the original was compared and was the same. Whatever was not compared
+makes the verdict `INCOMPLETE`; whatever differs makes it `DIVERGED`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ledger.differences import Difference
+from ledger.entry import Times
+from ledger.facts import CodeFacts, EnvironmentFacts, JsonObject, Sha256
+from ledger.recorder import Channel, Outcome
+from specs.base import Value
+
+Grade = Literal["EXACT", "DIVERGED", "INCOMPLETE"]
+
+
+class Compared(Value):
+    """How many of one kind of thing were compared, and were the same."""
+
+    same: int
+    total: int
+    """How many the original has."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every one was compared and the same."""
+        return self.same == self.total
+
+
+class Verdict(Value):
+    """What a replay found; an entry of the ledger that refers to the original."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")] = 1
+    """Version of this document."""
+    kind: Literal["replay"] = "replay"
+    name: str
+    """Of the experiment."""
+    original: Sha256
+    """Digest of the entry that was replayed."""
+    grade: Grade
+    what: str
+    """The finding in one sentence."""
+    first_step: int | None
+    """First step that differs; null unless diverged."""
+    channel: Channel | None
+    """What differs there; null unless diverged."""
+    steps: Compared
+    metrics: Compared
+    """Steps with metrics."""
+    stages: Compared
+    tensors: Compared
+    """Tensors of the original's last checkpoint."""
+    scores: Compared
+    determinism: Literal["exact", "same-topology", "fast"]
+    """What the original claimed."""
+    differences: tuple[Difference, ...]
+    """In plan, data, code, machine, devices: first suspect first. An exact replay may
+    have some: they did not matter."""
+    code: CodeFacts
+    environment: EnvironmentFacts
+    devices: JsonObject
+    numerics: str
+    canary: str | None
+    trace_heads: tuple[Sha256, ...]
+    """Per stage, of the replay's own trace as far as it went."""
+    outcome: Outcome
+    times: Times
