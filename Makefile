@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
 # Nothing that we start phones home.
 export DVC_NO_ANALYTICS := 1
@@ -61,7 +61,7 @@ bench: setup-bench
 # Keeps the versions that still fit. To move one: make lock LOCK_ARGS="--upgrade-package jax".
 lock: setup
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --generate-hashes \
-	    --strip-extras --extra dev --extra bench --unsafe-package torch \
+	    --strip-extras --extra dev --allow-unsafe \
 	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	    --no-emit-options --output-file requirements.lock pyproject.toml $(LOCK_ARGS)
 
