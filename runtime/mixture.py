@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from runtime.keys import key
 from runtime.permutation import MAX_SIZE, Ints, permute
-from specs.errors import InputError, Problem, SpecError
+from specs.checks import LIMIT
+from specs.errors import InputError, Problem
 from specs.plan import Plan, PlannedStage
 
 PREFIX_BOUND = 1.68
@@ -35,9 +36,6 @@ A split rounds to within half a row and hands down the miss of the split above, 
 by the child's share of its parent. In a Huffman tree a node k levels above a leaf is at
 least F(k+1) times as heavy, F being Fibonacci's numbers (Katona and Nemetz, 1976), so a
 miss is at most half the sum of their reciprocals, 3.36, with 1 for the leaf itself."""
-
-MAX_STAGE_SEQUENCES = 2**31 - 1
-"""More would overflow the 64-bit arithmetic of the splits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +82,13 @@ class Mixture:
 
         Raises:
             InputError: A source is missing, or too small to hold a single sequence.
-            SpecError: A stage has more than `MAX_STAGE_SEQUENCES`.
         """
         self._plan = plan
         self.sources = tuple(
             sorted({name for stage in plan.stages for name in stage.sequences})
         )
         self._units_per_epoch = _units_per_epoch(plan, self.sources, train_tokens)
-        _check_stage_sizes(plan)
+        assert all(stage.num_sequences < LIMIT for stage in plan.stages)
         self._trees = {
             stage.name: _SplitTree.build(stage.sequences, self.sources)
             for stage in plan.stages
@@ -233,18 +230,3 @@ def _units_per_epoch(
     units = [(train_tokens[name] - 1) // unit for name in sources]
     assert all(count <= MAX_SIZE for count in units)
     return np.array(units, np.int64)
-
-
-def _check_stage_sizes(plan: Plan) -> None:
-    problems = [
-        Problem(
-            path=f"stages.{number}.tokens",
-            what=f"must come to at most {MAX_STAGE_SEQUENCES} sequences, "
-            f"got {stage.num_sequences}",
-            fix="split the stage in two, or make the sequences longer",
-        )
-        for number, stage in enumerate(plan.stages)
-        if stage.num_sequences > MAX_STAGE_SEQUENCES
-    ]
-    if problems:
-        raise SpecError(problems)
