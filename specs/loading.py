@@ -10,15 +10,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from specs.atomic import write_atomically
+from specs.document import Document
 from specs.errors import InputError, Problem, SpecError
 from specs.experiment import Experiment
+from specs.inherit import read_with_parents
 from specs.lock import Lock
-from specs.problems import problems_of
-from specs.yaml_reader import Document, read_document
+from specs.matrix import variations
+from specs.names import unused_names
+from specs.problems import in_order, problems_of
+from specs.rules import Place
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -26,15 +31,31 @@ def load_experiment(path: Path) -> Experiment:
 
     Raises:
         InputError: The file is missing.
-        SpecError: With every problem of the file; or the file holds a `matrix:`, then
-            use `load_experiments`.
+        SpecError: With every problem of the file; or the file holds a `matrix:`.
     """
-    return _validated(read_document(path))
+    document, inherited = read_with_parents(path)
+    if "matrix" in document.value:
+        num = len(variations(document))
+        raise SpecError(
+            document.problem(
+                ("matrix",),
+                f"one experiment is needed here, this file stands for {num}",
+                "keep one of them in a file of its own: "
+                "`codemix validate` lists what varies",
+            )
+        )
+    return _validated([document], inherited)[0]
 
 
 def load_experiments(path: Path) -> tuple[Experiment, ...]:
-    """Load all experiments of a spec file: one, or one per variation of its matrix."""
-    return (load_experiment(path),)
+    """Load all experiments of a spec file: one, or one for each cell of its matrix.
+
+    Raises:
+        InputError: The file is missing.
+        SpecError: With every problem of any of them, each told once.
+    """
+    document, inherited = read_with_parents(path)
+    return _validated(variations(document), inherited)
 
 
 def lock_path(spec_path: Path) -> Path:
@@ -92,8 +113,39 @@ def find_workspace(spec_path: Path) -> Path:
     )
 
 
-def _validated(document: Document) -> Experiment:
-    try:
-        return Experiment.model_validate(document.value)
-    except ValidationError as error:
-        raise SpecError(problems_of(error, document)) from None
+def _validated(
+    documents: list[Document], inherited: set[Place]
+) -> tuple[Experiment, ...]:
+    experiments: list[Experiment] = []
+    problems: list[Problem] = []
+    for document in _pruned(documents, inherited):
+        try:
+            experiments.append(Experiment.model_validate(document.value))
+        except ValidationError as error:
+            problems.extend(problems_of(error, document))
+    if problems:
+        raise SpecError(in_order(problems))
+    return tuple(experiments)
+
+
+def _pruned(documents: list[Document], inherited: set[Place]) -> list[Document]:
+    """Leave out of each experiment the sources and mixtures that it does not use.
+
+    That is right for what a parent file offers or another cell of the matrix uses. One
+    that the file itself writes and nothing uses stays, and is reported.
+    """
+    unused = [set(unused_names(document.value)) for document in documents]
+    mistaken = set.intersection(*unused) - inherited
+    return [
+        Document(_without(document.value, places - mistaken), document.marks)
+        for document, places in zip(documents, unused, strict=True)
+    ]
+
+
+def _without(value: dict[str, Any], places: set[Place]) -> dict[str, Any]:
+    for group in ("sources", "mixtures"):
+        if any(place[0] == group for place in places):
+            named = value[group]
+            kept = {name: named[name] for name in named if (group, name) not in places}
+            value = {**value, group: kept}
+    return value

@@ -29,7 +29,7 @@ class LockedInput(Value):
     """What tracks it: a `.dvc` file, `dvc.yaml:STAGE` for the output of a stage, or for
     a glob its pattern with `.dvc` added, as each matched file has a `.dvc` file."""
     dvc_hash: str
-    """DVC's own hash of the output, `md5:...`; of a glob, over the list of its files."""
+    """DVC's own hash of the output, `md5:...`; of a glob, over its list of files."""
     files: tuple[LockedFile, ...]
     """In the order in which they are read: by path."""
 

@@ -1,0 +1,146 @@
+"""`extends:`, one spec built on another.
+
+Mappings are merged key by key at every depth; anything else, lists too, is replaced.
+A mixture is one value, for its weights mean nothing without each other, and so is
+`model` where the file names a preset. A null takes away an inherited source or
+mixture. What a file is called, and its version, are its own.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from specs.document import Document
+from specs.errors import InputError, SpecError
+from specs.rules import Place
+from specs.upgrade import upgraded
+from specs.yaml_reader import read_document
+
+MAX_FILES = 16
+"""Files in a chain of `extends`."""
+
+NOT_INHERITED = frozenset({"codemix", "name", "description", "tags"})
+
+
+def read_with_parents(path: Path) -> tuple[Document, set[Place]]:
+    """Read a spec and every spec that it extends.
+
+    Returns:
+        The merged document, without `extends`; and the places of the sources and
+        mixtures in it that the file itself does not write.
+
+    Raises:
+        InputError: The file is missing.
+        SpecError: Not YAML, an unknown version, or a parent that is missing, outside
+            of the workspace or an heir of its own.
+    """
+    own = document = upgraded(read_document(path))
+    parents: list[Document] = []
+    chain = [path]
+    while "extends" in document.value:
+        parent_path = _parent_path(chain, document)
+        document = _read_parent(parent_path, document)
+        chain.append(parent_path)
+        parents.append(document)
+    merged = parents.pop() if parents else own
+    for heir in [*reversed(parents), *([own] if merged is not own else [])]:
+        merged = _merged(merged, heir)
+    inherited: set[Place] = {
+        (group, name)
+        for group in ("sources", "mixtures")
+        for name in _mapping(merged.value.get(group))
+        if name not in _mapping(own.value.get(group))
+    }
+    return merged.without("extends"), inherited
+
+
+def _parent_path(chain: list[Path], document: Document) -> Path:
+    """Return the file that the last of a chain extends."""
+    path = chain[-1]
+    extends = document.value["extends"]
+
+    def refuse(what: str, fix: str) -> SpecError:
+        return SpecError(document.problem(("extends",), what, fix))
+
+    if not isinstance(extends, str) or not extends:
+        raise refuse("must name a file", "write extends: OTHER.yaml")
+    parent = Path(os.path.normpath(path.parent / extends))
+    bounds = _bounds(path)
+    if Path(extends).is_absolute() or bounds not in parent.resolve().parents:
+        what = f"must stay inside the workspace, got {extends!r}"
+        raise refuse(what, "name a file by its way from this one")
+    if parent.resolve() in [one.resolve() for one in chain]:
+        circle = " -> ".join(str(one) for one in [*chain, parent])
+        raise refuse(f"specs extend each other in a circle: {circle}", "break it")
+    if len(chain) >= MAX_FILES:
+        what = f"a chain of more than {MAX_FILES} files: "
+        shown = " -> ".join(str(one) for one in [*chain, parent])
+        raise refuse(f"{what}{shown}", "shorten it")
+    return parent
+
+
+def _bounds(path: Path) -> Path:
+    """Return the folder that no parent may lie outside of."""
+    folders = path.resolve().parents
+    for folder in folders:
+        if (folder / ".dvc").is_dir() or (folder / ".git").exists():
+            return folder
+    return folders[0]
+
+
+def _read_parent(path: Path, heir: Document) -> Document:
+    try:
+        document = upgraded(read_document(path))
+    except InputError as error:
+        what = f"{error.problems[0].file}: {error.problems[0].what}"
+        fix = "check the path; it counts from the folder of this file"
+        raise SpecError(heir.problem(("extends",), what, fix)) from None
+    if "codemix" not in document.value:
+        fix = "begin every file with `codemix: 1`"
+        raise SpecError(document.problem(("codemix",), "is required", fix))
+    return document
+
+
+def _merged(parent: Document, heir: Document) -> Document:
+    replaced: set[Place] = set()
+    kept = {key: parent.value[key] for key in parent.value if key not in NOT_INHERITED}
+    value = _merged_values(kept, heir.value, (), replaced)
+    marks = {
+        place: mark
+        for place, mark in parent.marks.items()
+        if not any(place[:depth] in replaced for depth in range(len(place) + 1))
+    }
+    return Document(value, marks | heir.marks)
+
+
+def _merged_values(
+    old: dict[str, Any], new: dict[str, Any], place: Place, replaced: set[Place]
+) -> dict[str, Any]:
+    result = dict(old)
+    for key, value in new.items():
+        here = (*place, key)
+        before = old.get(key)
+        if key in old and value is None and place in (("sources",), ("mixtures",)):
+            del result[key]
+        elif (
+            isinstance(before, dict)
+            and isinstance(value, dict)
+            and not _is_one_value(here, value)
+        ):
+            result[key] = _merged_values(before, value, here, replaced)
+        else:
+            result[key] = value
+            replaced.add(here)
+    return result
+
+
+def _is_one_value(place: Place, value: dict[str, Any]) -> bool:
+    """Tell a mapping that is replaced whole."""
+    is_mixture = place[-1] == "mixture" or place[:-1] == ("mixtures",)
+    return is_mixture or (place == ("model",) and "preset" in value)
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
