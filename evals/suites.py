@@ -1,0 +1,135 @@
+"""The suites that a spec can ask for: checked first, prepared once, scored often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+
+from evals.choices import check_questions, score_choices
+from evals.heldout import (
+    DEFAULT_MAX_TOKENS,
+    HeldoutSample,
+    sample_heldout,
+    score_heldout,
+)
+from evals.questions import EncodedQuestion, encode_question, read_questions
+from evals.scores import Score, SplitStore, TextCodec
+from evals.scoring import Scorer
+from specs.errors import InputError, Problem, SpecError
+from specs.experiment import Experiment
+from specs.names import did_you_mean
+
+SUITES = ("heldout", "choices")
+
+LATER_SUITES = ("nl-reasoning", "world-knowledge", "code", "quick")
+"""Names that are taken for suites of benchmarks to come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedEvals:
+    """Everything that is scored, read and checked before training begins."""
+
+    heldout: Mapping[str, HeldoutSample]
+    """Source name -> what is scored of it; empty where nothing asks for it."""
+    questions: Mapping[str, tuple[EncodedQuestion, ...]]
+    """Suite name in the scores -> its questions."""
+    eos_id: int
+
+
+def check_suites(experiment: Experiment) -> None:
+    """Refuse suites that this version can't score.
+
+    Raises:
+        SpecError: A suite is unknown, or there is nothing held out for it.
+        InputError: All are known, but some come with a later version.
+    """
+    unknown: list[Problem] = []
+    later: list[Problem] = []
+    for index, evaluation in enumerate(experiment.evals):
+        path, suite = f"evals.{index}.suite", evaluation.suite
+        if suite in LATER_SUITES:
+            what = f"the suite {suite!r} comes with a later version"
+            later.append(Problem(path=path, what=what, fix="delete it for now"))
+        elif suite not in SUITES:
+            fix = did_you_mean(suite, [*SUITES, *LATER_SUITES])
+            unknown.append(Problem(path=path, what=f"unknown suite {suite!r}", fix=fix))
+        elif suite == "heldout" and not heldout_sources(experiment):
+            what = "no source holds out any documents to score"
+            fix = "set holdout of a source above 0"
+            unknown.append(Problem(path=path, what=what, fix=fix))
+    if unknown:
+        raise SpecError([*unknown, *later])
+    if later:
+        raise InputError(later)
+
+
+def heldout_sources(experiment: Experiment) -> tuple[str, ...]:
+    """Return the sources that hold documents out, sorted."""
+    sources = sorted(experiment.sources.items())
+    return tuple(name for name, source in sources if Fraction(source.holdout) > 0)
+
+
+def prepare_evals(
+    experiment: Experiment,
+    *,
+    heldout: Mapping[str, SplitStore],
+    tokenizer: TextCodec,
+    question_files: Mapping[int, Path],
+    shortest_length: int,
+    max_heldout_tokens: int = DEFAULT_MAX_TOKENS,
+) -> PreparedEvals:
+    """Read all that is going to be scored, so that mistakes show before training.
+
+    Args:
+        experiment: Passed `check_suites`.
+        heldout: Source name -> held-out split, of `heldout_sources` at least.
+        tokenizer: The experiment's.
+        question_files: Index in `evals` -> pinned file of a suite `choices`.
+        shortest_length: The shortest sequence length of any stage.
+        max_heldout_tokens: See `sample_heldout`.
+
+    Raises:
+        InputError: A file of questions is wrong, or a source holds nothing out.
+    """
+    questions: dict[str, tuple[EncodedQuestion, ...]] = {}
+    for index, evaluation in enumerate(experiment.evals):
+        if evaluation.suite != "choices":
+            continue
+        assert evaluation.file is not None
+        read = read_questions(question_files[index], name=evaluation.file)
+        encoded = tuple(encode_question(one, tokenizer) for one in read)
+        check_questions(encoded, shortest_length, name=evaluation.file)
+        name = _suite_name(evaluation.file)
+        questions[f"{name}.{index}" if name in questions else name] = encoded
+    wanted: dict[str, SplitStore] = {}
+    if any(evaluation.suite == "heldout" for evaluation in experiment.evals):
+        wanted = {name: heldout[name] for name in heldout_sources(experiment)}
+    return PreparedEvals(
+        heldout=sample_heldout(wanted, max_tokens=max_heldout_tokens),
+        questions=questions,
+        eos_id=tokenizer.eos_id,
+    )
+
+
+def evaluate(prepared: PreparedEvals, scorer: Scorer) -> list[Score]:
+    """Score one set of weights with every suite that was prepared."""
+    scores: list[Score] = []
+    if prepared.heldout:
+        scores.append(score_heldout(prepared.heldout, scorer, eos_id=prepared.eos_id))
+    for name, questions in sorted(prepared.questions.items()):
+        score = score_choices(questions, scorer, pad=prepared.eos_id)
+        scores.append(score.model_copy(update={"suite": name}))
+    return scores
+
+
+def _suite_name(file: str) -> str:
+    """Name questions after their file.
+
+    >>> _suite_name("benchmarks/copa.jsonl.gz")
+    'choices.copa'
+    """
+    stem = PurePosixPath(file).name.partition(".")[0]
+    return "choices." + re.sub(r"[^A-Za-z0-9_-]", "_", stem)
