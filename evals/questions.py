@@ -109,10 +109,10 @@ def encode_question(question: Question, tokenizer: TextCodec) -> EncodedQuestion
 def _encode_choice(prompt: str, choice: str, tokenizer: TextCodec) -> EncodedChoice:
     """Encode the whole text, as in training, and find where the choice begins.
 
-    A token that spans the border belongs to the choice. Spaces that end the prompt go
-    to the choice as well: tokens rather begin with a space than end with one.
+    A token that spans the border belongs to the choice, such as a word with the space
+    before it where the prompt ends with that space.
     """
-    alone = tokenizer.encode(prompt.rstrip(" "))
+    alone = tokenizer.encode(prompt)
     whole = tokenizer.encode(prompt + choice)
     shared = 0
     while shared < min(len(alone), len(whole)) and alone[shared] == whole[shared]:

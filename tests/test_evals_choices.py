@@ -96,7 +96,7 @@ def test_few_shapes_are_asked_for():
     assert shapes == {(8, 33), (8, 65), (8, 101)}
 
 
-def test_spaces_that_end_a_prompt_belong_to_the_choice():
+def test_a_token_across_the_border_belongs_to_the_choice():
     class Words(ByteCodec):
         """A token is a word with the space before it."""
 
