@@ -63,6 +63,7 @@ def _lengths(experiment: Experiment) -> Iterator[Broken]:
 
 def _sizes(experiment: Experiment) -> Iterator[Broken]:
     total_steps = 0
+    is_told = False
     for index, stage in enumerate(experiment.stages):
         batch = stage_batch(experiment, stage)
         num_steps = stage_steps(experiment, stage)
@@ -77,6 +78,7 @@ def _sizes(experiment: Experiment) -> Iterator[Broken]:
                 (*place, "tokens"),
             )
         elif num_steps * batch.sequences >= LIMIT:
+            is_told = True
             what = "must come to fewer than 2**31 sequences, got "
             fix = "split the stage"
             yield Broken(
@@ -84,7 +86,7 @@ def _sizes(experiment: Experiment) -> Iterator[Broken]:
             )
         else:
             yield from _starved_sources(experiment, stage, place)
-    if total_steps >= LIMIT:
+    if total_steps >= LIMIT and not is_told:
         what = f"must come to fewer than 2**31 steps, got {total_steps}"
         yield Broken(what, "use a larger batch", ("stages",))
 

@@ -15,6 +15,13 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 """A name in a spec: lower-case letters, digits and underscores."""
 
 
+def check_weight(value: Any) -> Any:
+    """Say of a zero what to do instead."""
+    if value == 0 and not isinstance(value, bool):
+        raise broken("must be above 0, got 0", "leave out what gets nothing")
+    return value
+
+
 def check_weights(weights: dict[str, float]) -> dict[str, float]:
     """Refuse a mixture of nothing."""
     if not weights:
@@ -22,8 +29,9 @@ def check_weights(weights: dict[str, float]) -> dict[str, float]:
     return weights
 
 
+Weight = Annotated[float, Field(gt=0), BeforeValidator(check_weight)]
 Weights = Annotated[
-    dict[Name, Annotated[float, Field(gt=0)]],
+    dict[Name, Weight],
     AfterValidator(check_weights),
     Field(json_schema_extra={"minProperties": 1}, examples=[{"text": 50, "code": 50}]),
 ]

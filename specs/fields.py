@@ -7,7 +7,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from specs.experiment import Experiment
 from specs.rules import Place
+
+ONLY_IN_FILES = ("extends", "matrix")
+"""Keys at the top of a file that are gone once it is resolved."""
 
 
 def model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
@@ -27,7 +31,8 @@ def model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
 
 def known_keys(model: type[BaseModel]) -> list[str]:
     """Return the keys of a model as a spec writes them."""
-    return [field.alias or name for name, field in model.model_fields.items()]
+    own = [field.alias or name for name, field in model.model_fields.items()]
+    return [*own, *ONLY_IN_FILES] if model is Experiment else own
 
 
 def tags_at(annotation: Any) -> dict[str, type[BaseModel]]:

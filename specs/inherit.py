@@ -14,7 +14,8 @@ from typing import Any
 
 from specs.document import Document
 from specs.errors import InputError, SpecError
-from specs.rules import Place
+from specs.names import did_you_mean, mapping
+from specs.rules import Place, shown
 from specs.upgrade import upgraded
 from specs.yaml_reader import read_document
 
@@ -50,8 +51,8 @@ def read_with_parents(path: Path) -> tuple[Document, set[Place]]:
     inherited: set[Place] = {
         (group, name)
         for group in ("sources", "mixtures")
-        for name in _mapping(merged.value.get(group))
-        if name not in _mapping(own.value.get(group))
+        for name in mapping(merged.value.get(group))
+        if name not in mapping(own.value.get(group))
     }
     return merged.without("extends"), inherited
 
@@ -69,15 +70,15 @@ def _parent_path(chain: list[Path], document: Document) -> Path:
     parent = Path(os.path.normpath(path.parent / extends))
     bounds = _bounds(path)
     if Path(extends).is_absolute() or bounds not in parent.resolve().parents:
-        what = f"must stay inside the workspace, got {extends!r}"
+        what = f"must stay inside the workspace, got {shown(extends)}"
         raise refuse(what, "name a file by its way from this one")
     if parent.resolve() in [one.resolve() for one in chain]:
         circle = " -> ".join(str(one) for one in [*chain, parent])
         raise refuse(f"specs extend each other in a circle: {circle}", "break it")
     if len(chain) >= MAX_FILES:
         what = f"a chain of more than {MAX_FILES} files: "
-        shown = " -> ".join(str(one) for one in [*chain, parent])
-        raise refuse(f"{what}{shown}", "shorten it")
+        files = " -> ".join(str(one) for one in [*chain, parent])
+        raise refuse(f"{what}{files}", "shorten it")
     return parent
 
 
@@ -106,13 +107,31 @@ def _read_parent(path: Path, heir: Document) -> Document:
 def _merged(parent: Document, heir: Document) -> Document:
     replaced: set[Place] = set()
     kept = {key: parent.value[key] for key in parent.value if key not in NOT_INHERITED}
+    _refuse_vain_removals(kept, heir)
     value = _merged_values(kept, heir.value, (), replaced)
     marks = {
         place: mark
         for place, mark in parent.marks.items()
-        if not any(place[:depth] in replaced for depth in range(len(place) + 1))
+        if place[:1] not in {(key,) for key in NOT_INHERITED}
+        and not any(place[:depth] in replaced for depth in range(len(place) + 1))
     }
     return Document(value, marks | heir.marks)
+
+
+def _refuse_vain_removals(parent: dict[str, Any], heir: Document) -> None:
+    """Refuse a null for a source or mixture that is not inherited."""
+    problems = [
+        heir.problem(
+            (group, name),
+            f"takes away an inherited {group.removesuffix('s')}, but there is none",
+            did_you_mean(name, list(mapping(parent.get(group)))),
+        )
+        for group in ("sources", "mixtures")
+        for name, value in mapping(heir.value.get(group)).items()
+        if value is None and name not in mapping(parent.get(group))
+    ]
+    if problems:
+        raise SpecError(problems)
 
 
 def _merged_values(
@@ -140,7 +159,3 @@ def _is_one_value(place: Place, value: dict[str, Any]) -> bool:
     """Tell a mapping that is replaced whole."""
     is_mixture = place[-1] == "mixture" or place[:-1] == ("mixtures",)
     return is_mixture or (place == ("model",) and "preset" in value)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -15,7 +15,8 @@ from typing import Any
 
 from specs.document import Document
 from specs.errors import Problem, SpecError
-from specs.rules import Place
+from specs.names import did_you_mean
+from specs.rules import BrokenRules, Place, broken, shown
 
 MAX_EXPERIMENTS = 1000
 MAX_NAME = 128
@@ -64,12 +65,14 @@ def _axes(document: Document, plain: dict[str, Any]) -> list[_Axis]:
     problems: list[Problem] = []
     for key, values in matrix.items():
         wrong = _values_problem(values)
-        place = _place(key, plain)
-        if isinstance(place, str):
-            wrong = (place, "name a value by its keys and indexes, as stages.0.mixture")
-        elif wrong is None:
+        place: Place = ()
+        try:
+            place = _place(key, plain)
+        except BrokenRules as error:
+            wrong = (error.broken[0].what, error.broken[0].fix)
+        if wrong is None:
             axes.append(_Axis(key, place, values))
-        if wrong is not None:
+        else:
             problems.append(document.problem(("matrix", key), *wrong))
     for one, other in itertools.permutations(axes, 2):
         if other.place[: len(one.place)] == one.place:
@@ -85,7 +88,7 @@ def _axes(document: Document, plain: dict[str, Any]) -> list[_Axis]:
     return axes
 
 
-def _values_problem(values: Any) -> tuple[str, str] | None:
+def _values_problem(values: Any) -> tuple[str, str | None] | None:
     if not isinstance(values, list) or not values:
         return "must be a list of values", "write for instance [1, 2]"
     for index, value in enumerate(values):
@@ -94,26 +97,30 @@ def _values_problem(values: Any) -> tuple[str, str] | None:
     return None
 
 
-def _place(key: str, plain: dict[str, Any]) -> Place | str:
-    """Return the place that a key of the matrix names, or what is wrong with it."""
+def _place(key: str, plain: dict[str, Any]) -> Place:
+    """Return the place that a key of the matrix names."""
     parts = key.split(".")
     if parts[0] in _NOT_VARIED:
-        return f"{parts[0]} can't vary"
+        raise broken(f"{parts[0]} can't vary", "vary something else")
     place: list[str | int] = []
     found: Any = plain
     for index, part in enumerate(parts):
+        above = ".".join(parts[:index])
         if isinstance(found, list):
             if not part.isdecimal() or int(part) >= len(found):
-                return f"{'.'.join(parts[:index])} has no item {part!r}"
+                fix = f"use a number from 0 to {len(found) - 1}"
+                raise broken(f"{above} has no item {shown(part)}", fix)
             place.append(int(part))
             found = found[int(part)]
         elif isinstance(found, Mapping):
             if part not in found and index < len(parts) - 1:
-                return f"{'.'.join(parts[: index + 1])} is not in the spec"
+                raise broken(
+                    f"{shown(part)} is not there", did_you_mean(part, list(found))
+                )
             place.append(part)
             found = found.get(part)
         else:
-            return f"{'.'.join(parts[:index])} holds no other values"
+            raise broken(f"{above} holds no other values", f"write {above!r}")
     return tuple(place)
 
 

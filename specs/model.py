@@ -82,13 +82,14 @@ class Model(SpecValue):
     def _fill_in(cls, data: Any) -> Any:
         if not isinstance(data, dict):
             return data
+        # A wrong preset or number of heads is reported by its own field. What is
+        # filled in for it here only keeps the other fields from being reported too.
         preset = data.get("preset")
-        # A wrong preset is reported by the field; here it fills in nothing.
-        filled = PRESETS.get(preset, {}) if isinstance(preset, str) else {}
-        data = {**filled, **data}
-        if "heads" in data:
-            data.setdefault("kv_heads", data["heads"])
-        return data
+        if preset is not None:
+            data = {**PRESETS.get(str(preset), PRESETS["debug"]), **data}
+        heads = data.get("heads")
+        is_count = type(heads) is int and heads > 0
+        return {"kv_heads": heads if is_count else 1, **data}
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Self:

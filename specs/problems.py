@@ -6,6 +6,7 @@ tags that pydantic puts into the place of a union's member are taken out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,11 +17,9 @@ from specs.document import Document
 from specs.errors import Problem
 from specs.experiment import Experiment
 from specs.fields import known_keys, model_at
-from specs.names import mapping, name_rules, suggestion
-from specs.rules import Broken, BrokenRules, Place
-
-_SHOWN = 60
-"""Characters of a value that a message shows."""
+from specs.model import PRESETS, Model
+from specs.names import name_rules, suggestion
+from specs.rules import Broken, BrokenRules, Place, shown
 
 _NAME_RULE = "must be lower-case letters, digits and underscores, a letter first"
 
@@ -31,7 +30,7 @@ def problems_of(error: ValidationError, document: Document) -> list[Problem]:
     rules: list[Broken] = []
     missing = [one["loc"] for one in details if one["type"] == "missing"]
     extra = [one["loc"] for one in details if one["type"] == "extra_forbidden"]
-    meant = _meant_keys(extra, missing, document.value)
+    meant = _meant_keys(extra, missing, document)
     for one in details:
         if one["type"] == "missing" and one["loc"] in meant.values():
             continue
@@ -65,20 +64,6 @@ def plain_place(loc: Place, value: Any) -> Place:
     return tuple(place)
 
 
-def shown(value: Any) -> str:
-    """Write a value as a message shows it: briefly."""
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
-
-
 def _inside(value: Any, part: str | int) -> Any:
     try:
         return value[part]
@@ -87,7 +72,7 @@ def _inside(value: Any, part: str | int) -> Any:
 
 
 def _meant_keys(
-    extra: list[Place], missing: list[Place], value: Mapping[str, Any]
+    extra: list[Place], missing: list[Place], document: Document
 ) -> dict[Place, Place]:
     """Pair each unknown key with the known key it was probably meant to be."""
     meant: dict[Place, Place] = {}
@@ -95,18 +80,19 @@ def _meant_keys(
         parent = loc[:-1]
         absent = [str(other[-1]) for other in missing if other[:-1] == parent]
         model = model_at(Experiment, parent)
-        present = mapping(_value_at(plain_place(parent, value), value))
-        free = [key for key in known_keys(model) if key not in present] if model else []
+        # What a parent file says may be said again; the same file says it once.
+        place = plain_place(loc, document.value)
+        file = document.mark_at(place).file
+        free = [
+            key
+            for key in (known_keys(model) if model is not None else [])
+            if (mark := document.marks.get((*place[:-1], key))) is None
+            or mark.file != file
+        ]
         close = suggestion(str(loc[-1]), absent) or suggestion(str(loc[-1]), free)
         if close is not None:
             meant[loc] = (*parent, close)
     return meant
-
-
-def _value_at(place: Place, value: Any) -> Any:
-    for part in place:
-        value = _inside(value, part)
-    return value
 
 
 def _rules_of(one: ErrorDetails, value: Any, meant: Place | None) -> list[Broken]:
@@ -117,11 +103,11 @@ def _rules_of(one: ErrorDetails, value: Any, meant: Place | None) -> list[Broken
     if isinstance(cause, BrokenRules):
         return [Broken(r.what, r.fix, (*place, *r.place)) for r in cause.broken]
     if one["type"] == "missing":
-        return [Broken("is required", f"add '{place[-1]}:'", place)]
+        return [Broken("is required", _fix_of_missing(loc), place)]
     if one["type"] == "extra_forbidden":
         return [Broken("unknown key", _fix_of_extra(loc, meant), place)]
     if loc[-1:] == ("[key]",):
-        return [Broken(_NAME_RULE, "rename it", place)]
+        return [Broken(f"{_NAME_RULE}, got {shown(one['input'])}", "rename it", place)]
     if one["type"] in ("union_tag_invalid", "union_tag_not_found"):
         return [_tag_rule(one, place)]
     what, fix = _WORDING.get(one["type"], _other)(one)
@@ -134,6 +120,16 @@ def _fix_of_extra(loc: Place, meant: Place | None) -> str:
     model: type[BaseModel] | None = model_at(Experiment, loc[:-1])
     keys = known_keys(model) if model is not None else []
     return f"delete it; known keys: {', '.join(keys)}"
+
+
+def _fix_of_missing(loc: Place) -> str:
+    model = model_at(Experiment, loc[:-1])
+    if model is Model and loc[-1] in PRESETS["debug"]:
+        return f"add '{loc[-1]}:', or name a preset: {', '.join(PRESETS)}"
+    key = str(loc[-1])
+    fields = model.model_fields if model is not None else {}
+    examples = fields[key].examples if key in fields else None
+    return f"add '{key}: {json.dumps(examples[0])}'" if examples else f"add '{key}:'"
 
 
 def _tag_rule(one: ErrorDetails, place: Place) -> Broken:
@@ -174,12 +170,12 @@ def _whole(one: ErrorDetails) -> tuple[str, str]:
     return f"must be a whole number, got {shown(text)}", fix
 
 
-def _bound(words: str, key: str) -> Callable[[ErrorDetails], tuple[str, str]]:
+def _bound(words: str, key: str, fix: str) -> Callable[[ErrorDetails], tuple[str, str]]:
     def word(one: ErrorDetails) -> tuple[str, str]:
         bound = one["ctx"][key]
         bound = int(bound) if float(bound).is_integer() else bound
-        limit = f"{words} {bound}"
-        return f"must be {limit}, got {shown(one['input'])}", f"use a number {limit}"
+        what = f"must be {words} {bound}, got {shown(one['input'])}"
+        return what, f"use {fix.format(bound)}"
 
     return word
 
@@ -193,6 +189,12 @@ def _pattern(one: ErrorDetails) -> tuple[str, str]:
         "^[a-z][a-z0-9_-]*$": f"{letters}, _ and -, a letter first",
     }
     return f"{known[one['ctx']['pattern']]}, got {shown(one['input'])}", "rename it"
+
+
+def _too_long(one: ErrorDetails) -> tuple[str, str]:
+    most = one["ctx"]["max_length"]
+    what = f"must have at most {most} characters, got {len(one['input'])}"
+    return what, "shorten it"
 
 
 def _other(one: ErrorDetails) -> tuple[str, None]:
@@ -217,11 +219,11 @@ _WORDING: dict[str, Callable[[ErrorDetails], tuple[str, str | None]]] = {
     "model_attributes_type": _MAPPING,
     "tuple_type": _LIST,
     "list_type": _LIST,
-    "greater_than": _bound("above", "gt"),
-    "greater_than_equal": _bound("at least", "ge"),
-    "less_than": _bound("below", "lt"),
-    "less_than_equal": _bound("at most", "le"),
+    "greater_than": _bound("above", "gt", "a number above {}"),
+    "greater_than_equal": _bound("at least", "ge", "{} or more"),
+    "less_than": _bound("below", "lt", "a number below {}"),
+    "less_than_equal": _bound("at most", "le", "{} or less"),
     "string_pattern_mismatch": _pattern,
-    "string_too_short": _of_type("longer", "write something"),
-    "string_too_long": _of_type("shorter", "shorten it"),
+    "string_too_short": lambda _: ("must not be empty", "write something"),
+    "string_too_long": _too_long,
 }

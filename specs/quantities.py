@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from specs.rules import broken
+from specs.rules import broken, shown
 
 MAX_COUNT = 2**53 - 1
 """The largest whole number that every JSON reader keeps."""
@@ -29,12 +29,15 @@ def parse_count(value: Any) -> int:
     if type(value) is int:
         return value
     fix = "write it like 4096, 10M or 1.5B (K, M, B, T are powers of 1000)"
+    if isinstance(value, str) and _COUNT.fullmatch(value.upper()):
+        fix = f"did you mean {value.upper()!r}?"
     match = _COUNT.fullmatch(value) if isinstance(value, str) else None
     if match is None or len(match[0]) > 30:
-        raise broken(f"must be a count such as 4096 or 10M, got {value!r}", fix)
+        raise broken(f"must be a count such as 4096 or 10M, got {shown(value)}", fix)
     count = Fraction(match[1]) * _SCALE[match[2]]
     if count.denominator != 1:
-        raise broken(f"must come to a whole number, got {value!r}", fix)
+        what = f"must come to a whole number, got {shown(value)}"
+        raise broken(what, "use a smaller unit, or none")
     return int(count)
 
 
@@ -50,7 +53,7 @@ def parse_share(value: Any) -> float:
     if type(value) in (int, float):
         return float(value)
     raise broken(
-        f"must be a share such as 0.1% or 0.001, got {value!r}",
+        f"must be a share such as 0.1% or 0.001, got {shown(value)}",
         "write a percentage, or a number from 0 to 1",
     )
 
@@ -67,17 +70,17 @@ def check_location(value: str) -> str:
     match = _SCHEME.fullmatch(value)
     if match is not None:
         if match[1].lower() == "file":
-            raise broken(f"must not be a file:// address, got {value!r}", fix)
+            raise broken(f"must not be a file:// address, got {shown(value)}", fix)
         if not match[2].strip("/"):
-            raise broken(f"must name what is there, got {value!r}", "complete it")
+            raise broken(f"must name what is there, got {shown(value)}", "complete it")
         return value
     if "\\" in value:
-        what = f"must use forward slashes, got {value!r}"
+        what = f"must use forward slashes, got {shown(value)}"
         raise broken(what, "write / for every \\")
     if value.startswith(("/", "~")):
-        raise broken(f"must be relative to the workspace, got {value!r}", fix)
+        raise broken(f"must be relative to the workspace, got {shown(value)}", fix)
     if posixpath.normpath(value).split("/")[0] == "..":
-        raise broken(f"must stay inside the workspace, got {value!r}", fix)
+        raise broken(f"must stay inside the workspace, got {shown(value)}", fix)
     return value
 
 

@@ -7,12 +7,16 @@ that is wrong is said at once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 Part = str | int
 Place = tuple[Part, ...]
 """Keys and indexes from the top of a document down to a value."""
+
+_SHOWN = 60
+"""Characters of a value that a message shows."""
 
 
 @dataclass(frozen=True)
@@ -59,3 +63,21 @@ def dotted(place: Place) -> str:
     'stages.1.mixture'
     """
     return ".".join(str(part) for part in place)
+
+
+def shown(value: Any) -> str:
+    """Write a value as a message shows it: briefly.
+
+    >>> shown("word"), shown(2.5), shown([1, 2]), shown(None)
+    ("'word'", '2.5', 'a list', 'nothing')
+    """
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."

@@ -9,16 +9,25 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from specs.base import SpecValue
 from specs.data import Name, Weights
 from specs.quantities import MAX_COUNT, Count, Whole
-from specs.rules import Broken, broken, raise_broken
+from specs.rules import Broken, broken, raise_broken, shown
 
 
 def check_rate(value: Any) -> Any:
     """Refuse what no learning rate can be, in one message."""
-    if value == "previous" or type(value) in (int, float):
+    if value == "previous" or (type(value) in (int, float) and value >= 0):
         return value
     raise broken(
-        f"must be a number or 'previous', got {value!r}",
+        f"must be a number from 0 on or 'previous', got {shown(value)}",
         "write a number such as 3.0e-4, or previous for the last rate before",
+    )
+
+
+def check_peak(value: Any) -> Any:
+    """Refuse a peak of nothing: such a stage would train nothing."""
+    if value != 0 or isinstance(value, bool):
+        return check_rate(value)
+    raise broken(
+        f"must be above 0, got {shown(value)}", "write a number such as 3.0e-4"
     )
 
 
@@ -29,7 +38,7 @@ Rate = Annotated[
 
 PeakRate = Annotated[
     Annotated[float, Field(gt=0)] | Literal["previous"],
-    BeforeValidator(check_rate),
+    BeforeValidator(check_peak),
     Field(examples=[3.0e-4, "previous"]),
 ]
 """A learning rate above zero, or the last one of the stage before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from specs.document import Document
@@ -11,6 +12,11 @@ from specs.yaml_values import parse_document
 MAX_BYTES = 1_000_000
 
 _MARKS_OF_OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+
+_NOT_PRINTABLE = re.compile(
+    r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
+"""What YAML 1.2 does not count as a printable character."""
 
 
 def read_document(path: Path, *, shown_as: str | None = None) -> Document:
@@ -56,9 +62,15 @@ def _decode(data: bytes, file: str) -> str:
         what = "the file holds a NUL byte, so it is not text"
         raise SpecError(what, file=file, line=line, fix="save it again as UTF-8 text")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         what = f"the file is not UTF-8: byte 0x{data[error.start]:02x} in this line"
         fix = "save it again as UTF-8"
         raise SpecError(what, file=file, line=line, fix=fix) from None
+    strange = _NOT_PRINTABLE.search(text)
+    if strange is not None:
+        line = text.count("\n", 0, strange.start()) + 1
+        what = f"the file holds the control character U+{ord(strange[0]):04X}"
+        raise SpecError(what, file=file, line=line, fix="delete it")
+    return text

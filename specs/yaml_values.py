@@ -33,6 +33,8 @@ from specs.rules import Place, dotted
 
 MAX_VALUES = 20_000
 MAX_DEPTH = 30
+MAX_KEY = 100
+"""Characters of a key."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _OTHER_BASE = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
@@ -85,81 +87,65 @@ class _Builder:
     def take(self, event: Any) -> None:
         """Take the next event."""
         line = event.start_mark.line + 1
-        if isinstance(event, DocumentStartEvent) and self.root is not _NOTHING:
-            fix = "one file holds one spec; use `matrix:` for variations"
-            self._stop(line, "a second document begins here", fix)
+        self._refuse_foreign(event, line)
         if isinstance(event, (MappingEndEvent, SequenceEndEvent)):
             self.open_levels.pop()
-            return
-        if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-            fix = "write the value out, or share it by `extends:` or a named mixture"
-            self._stop(
-                line,
-                f"anchors and aliases are not part of a spec, got "
-                f"{'*' if isinstance(event, AliasEvent) else '&'}"
-                f"{event.anchor}",
-                fix,
-            )
-        starts = isinstance(event, (MappingStartEvent, SequenceStartEvent))
-        if not starts and not isinstance(event, ScalarEvent):
+        if not isinstance(event, (ScalarEvent, MappingStartEvent, SequenceStartEvent)):
             return
         self.num_values += 1
         if self.num_values > MAX_VALUES:
             self._stop(line, f"more than {MAX_VALUES:,} values", "use fewer")
-        if event.tag is not None:
-            self._stop(
-                line,
-                f"tags are not part of a spec, got {event.tag!r}",
-                "delete the tag",
-            )
         level = self.open_levels[-1] if self.open_levels else None
         if level and isinstance(level.values, dict) and level.key is None:
             self._take_key(level, event, line)
             return
         place = self._next_place(level, line)
-        if starts:
-            if len(self.open_levels) >= MAX_DEPTH:
-                self._stop(line, f"nested more than {MAX_DEPTH} deep", "flatten it")
-            is_mapping = isinstance(event, MappingStartEvent)
-            values: dict[str, Any] | list[Any] = {} if is_mapping else []
-            self._put(level, values)
-            self.open_levels.append(_Level(values, place))
-        else:
+        if isinstance(event, ScalarEvent):
             self._put(level, self._scalar(event, place, line))
+            return
+        if len(self.open_levels) >= MAX_DEPTH:
+            self._stop(line, f"nested more than {MAX_DEPTH} deep", "flatten it")
+        is_mapping = isinstance(event, MappingStartEvent)
+        values: dict[str, Any] | list[Any] = {} if is_mapping else []
+        self._put(level, values)
+        self.open_levels.append(_Level(values, place))
+
+    def _refuse_foreign(self, event: Any, line: int) -> None:
+        """Stop at what YAML has and a spec has not."""
+        if isinstance(event, DocumentStartEvent) and self.root is not _NOTHING:
+            fix = "one file holds one spec; use `matrix:` for variations"
+            self._stop(line, "a second document begins here", fix)
+        anchor = getattr(event, "anchor", None)
+        if anchor is not None:
+            sign = "*" if isinstance(event, AliasEvent) else "&"
+            what = f"anchors and aliases are not part of a spec, got {sign}"
+            fix = "write the value out, or share it by `extends:` or a named mixture"
+            self._stop(line, f"{what}{anchor[:MAX_KEY]}", fix)
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            tag = str(tag).replace("tag:yaml.org,2002:", "!!")[:MAX_KEY]
+            what = f"tags are not part of a spec, got {tag}"
+            self._stop(line, what, "delete the tag")
 
     def _take_key(self, level: _Level, event: Any, line: int) -> None:
         if not isinstance(event, ScalarEvent):
-            self._stop(
-                line,
-                "a key must be a word, got a list or mapping",
-                "put quotes around text that begins with [ or {",
-            )
+            fix = "put quotes around text that begins with [ or {"
+            self._stop(line, "a key must be a word, got a list or mapping", fix)
         key = event.value
-        value = key if event.style else resolve_scalar(key)
-        place = (*level.place, key)
-        if not isinstance(value, str):
-            self._note(
-                place,
-                line,
-                f"a key must be a word, got {key or 'nothing'}",
-                "put quotes around it" if key else "write a key before the colon",
-            )
+        if len(key) > MAX_KEY:
+            self._stop(line, f"a key of more than {MAX_KEY} characters", "shorten it")
+        place = (*level.place, key) if key else level.place
+        if not isinstance(key if event.style else resolve_scalar(key), str):
+            what = f"a key must be a word, got {key or 'nothing'}"
+            fix = "put quotes around it" if key else "write a key before the colon"
+            self._note(place, line, what, fix)
         elif key == "<<" and not event.style:
-            self._note(
-                place,
-                line,
-                "merge keys are not part of a spec",
-                "write the keys out, or share them by `extends:`",
-            )
-        elif place in self.marks:
-            first = self.marks[place].line
-            self._note(
-                place,
-                line,
-                f"repeated key, first in line {first}",
-                "delete one of them",
-            )
-        self.marks.setdefault(place, Mark(self.file, line))
+            fix = "write the keys out, or share them by `extends:`"
+            self._note(place, line, "merge keys are not part of a spec", fix)
+        elif key in level.values:
+            what = f"repeated key, first in line {self.marks[place].line}"
+            self._note(place, line, what, "delete one of them")
+        self.marks[place] = Mark(self.file, line)
         level.key = key
 
     def _next_place(self, level: _Level | None, line: int) -> Place:
@@ -188,7 +174,7 @@ class _Builder:
             self._note(
                 place,
                 line,
-                f"must be a finite number, got {event.value}",
+                f"must be a finite number, got {event.value[:40]}",
                 "use a number",
             )
             return 0
@@ -196,7 +182,7 @@ class _Builder:
             self._note(
                 place,
                 line,
-                f"whole numbers end at {MAX_COUNT}, got {event.value}",
+                f"whole numbers end at {MAX_COUNT}, got {event.value[:40]}",
                 "use a smaller number",
             )
             return 0
@@ -258,11 +244,17 @@ def _syntax_problem(error: YAMLError, file: str) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or "special characters are not allowed"
     context = getattr(error, "context", None)
+    begun = getattr(error, "context_mark", None)
     if context:
         what = f"{what} {context}"
+    if begun is not None and mark is not None and begun.line != mark.line:
+        what = f"{what} that begins in line {begun.line + 1}"
     fix = "check the indentation, quotes and brackets there and in the line above"
     if "'\\t'" in what or "tab" in what:
         what, fix = "a tab can't indent or separate in YAML", "use spaces"
+    elif "mapping values are not allowed" in what:
+        what = "a second colon in one line"
+        fix = "put quotes around text that holds a colon"
     elif "@" in what or "`" in what or "%" in what:
         fix = "put quotes around the text"
     return Problem(
