@@ -1,0 +1,131 @@
+"""Which documents count: the conditions and filters of a source.
+
+A dropped document has one reason, the first rule that objects, named by its place in
+the spec: `where.language`, `filters.1.line_length`. So the counts say what a rule
+costs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from runtime.documents import Document
+from specs.data import (
+    AlphanumericFilter,
+    ContainsFilter,
+    Filter,
+    LengthFilter,
+    LineLengthFilter,
+    Not,
+    Scalar,
+)
+
+Rule = Callable[[Document], bool]
+"""True where the document is kept."""
+
+Condition = Scalar | list[Scalar] | Not
+
+EMPTY = "empty"
+"""The reason for a document without a single character."""
+
+_WHERE: TypeAdapter[dict[str, Condition]] = TypeAdapter(dict[str, Condition])
+_FILTERS: TypeAdapter[list[Filter]] = TypeAdapter(list[Filter])
+
+
+class DocumentFilter:
+    """All the conditions and filters of one source."""
+
+    def __init__(self, where: str, filters: str):
+        """Build the rules.
+
+        Args:
+            where: Canonical JSON of the conditions, as in `PlannedSource`.
+            filters: Canonical JSON of the filters.
+        """
+        # Conditions pass through plain JSON: pydantic would read 1 as true.
+        conditions = json.loads(where)
+        _WHERE.validate_python(conditions)
+        self.columns = frozenset(conditions)
+        self._rules: list[tuple[str, Rule]] = [
+            (f"where.{name}", _condition_rule(name, condition))
+            for name, condition in conditions.items()
+        ]
+        self._rules += [
+            (f"filters.{index}.{rule.filter}", _filter_rule(rule))
+            for index, rule in enumerate(_FILTERS.validate_json(filters))
+        ]
+
+    def reason_to_drop(self, document: Document) -> str | None:
+        """Name the first rule that objects, or None where the document is kept."""
+        if not document.text:
+            return EMPTY
+        for reason, is_kept in self._rules:
+            if not is_kept(document):
+                return reason
+        return None
+
+
+def is_same_scalar(left: Any, right: Any) -> bool:
+    """Tell whether two JSON scalars are the same value.
+
+    Python calls `True == 1` true; in JSON they are different values.
+
+    >>> is_same_scalar(1, 1.0), is_same_scalar(True, 1)
+    (True, False)
+    """
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    return bool(left == right)
+
+
+def _condition_rule(name: str, condition: Any) -> Rule:
+    is_negated = isinstance(condition, dict)
+    wanted = condition["not"] if is_negated else condition
+    values = wanted if isinstance(wanted, list) else [wanted]
+
+    def is_kept(document: Document) -> bool:
+        # A document without the field has no value, so it has none of the values.
+        has_value = name in document.fields and _is_any(document.fields[name], values)
+        return has_value != is_negated
+
+    return is_kept
+
+
+def _is_any(value: Any, values: Iterable[Any]) -> bool:
+    return any(is_same_scalar(value, wanted) for wanted in values)
+
+
+def _filter_rule(rule: Filter) -> Rule:
+    if isinstance(rule, LengthFilter):
+        return lambda document: _has_length(document.text, rule)
+    if isinstance(rule, LineLengthFilter):
+        return lambda document: _longest_line(document.text) <= rule.max_chars
+    if isinstance(rule, AlphanumericFilter):
+        # The decimal number that the spec shows, not the binary fraction nearest to it.
+        min_share = Fraction(repr(rule.min_share))
+        return lambda document: _is_alphanumeric(document.text, min_share)
+    return lambda document: not _contains(document.text, rule)
+
+
+def _has_length(text: str, rule: LengthFilter) -> bool:
+    longest = len(text) if rule.max_chars is None else rule.max_chars
+    return rule.min_chars <= len(text) <= longest
+
+
+def _longest_line(text: str) -> int:
+    return max(map(len, text.split("\n")))
+
+
+def _is_alphanumeric(text: str, min_share: Fraction) -> bool:
+    count = sum(map(str.isalnum, text))
+    return count * min_share.denominator >= len(text) * min_share.numerator
+
+
+def _contains(text: str, rule: ContainsFilter) -> bool:
+    # Cut first: folding the case of a character may change the number of characters.
+    return rule.text.casefold() in text[: rule.within_chars].casefold()

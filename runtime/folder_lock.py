@@ -1,0 +1,21 @@
+"""One process at a time on one folder, for as long as it lives."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Wait for a folder and keep others out of it.
+
+    The system lets go of the lock when the process ends, however it ends, so there is
+    never a stale one. The lock file lies beside the folder and stays.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

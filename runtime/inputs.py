@@ -1,0 +1,219 @@
+"""Which files a spec names: from a URI to paths inside the workspace."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+
+from runtime.documents import format_of
+from specs.errors import InputError, Problem
+from specs.experiment import Experiment
+
+OWN_FOLDERS = frozenset({".dvc", ".git", ".codemix"})
+"""Folders of the workspace that hold no data."""
+
+NO_SUCH_FILE = "no such file"
+
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
+_GLOB = re.compile(r"[*?\[]")
+_MAX_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Input:
+    """One thing of a spec that is pinned."""
+
+    key: str
+    """`sources.NAME`, `tokenizer` or `evals.INDEX`, as in the lock."""
+    uri: str
+    format: str | None
+    """The source's `format`; null for a single file that isn't a source."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """The files of an input."""
+
+    files: tuple[str, ...]
+    """Relative to the workspace, sorted; they exist."""
+    targets: tuple[str, ...]
+    """What DVC tracks: these files, or the folder that they are in."""
+    is_folder: bool = False
+
+
+def inputs_of(experiment: Experiment) -> tuple[Input, ...]:
+    """Return everything that a spec names, sources first."""
+    inputs = [
+        Input(f"sources.{name}", source.uri, source.format)
+        for name, source in sorted(experiment.sources.items())
+    ]
+    if experiment.tokenizer.file is not None:
+        inputs.append(Input("tokenizer", experiment.tokenizer.file, None))
+    for index, evaluation in enumerate(experiment.evals):
+        if evaluation.file is not None:
+            inputs.append(Input(f"evals.{index}", evaluation.file, None))
+    return tuple(inputs)
+
+
+def download_path(wanted: Input) -> str | None:
+    """Return where a file from the web goes, or None for a path.
+
+    >>> download_path(Input("sources.web", "https://example.org/a/b.jsonl?x=1", "auto"))
+    'data/web/b.jsonl'
+    >>> download_path(Input("sources.web", "data/b.jsonl", "auto"))
+
+    Raises:
+        InputError: It is some other kind of place.
+    """
+    scheme = _SCHEME.match(wanted.uri)
+    if scheme is None:
+        return None
+    if scheme[1].lower() not in ("http", "https"):
+        raise InputError(
+            f"{scheme[1]}:// can't be pinned yet, only paths and http(s); "
+            "s3, gs and hf come later",
+            path=wanted.key,
+            fix="download it into the workspace and name the path",
+        )
+    name = PurePosixPath(unquote(urlsplit(wanted.uri).path)).name
+    if not name or name in (".", ".."):
+        raise InputError(
+            f"the address must end in a file name, got {wanted.uri!r}",
+            path=wanted.key,
+            fix="name the address of a file",
+        )
+    folder = wanted.key.removeprefix("sources.").replace(".", "_")
+    return f"data/{folder}/{name}"
+
+
+def locate(wanted: Input, workspace: Path) -> Located:
+    """Find the files of an input.
+
+    Raises:
+        InputError: There are none, they are outside the workspace, or nothing says how
+            to read them.
+    """
+    path = download_path(wanted) or _inside(wanted, wanted.uri)
+    place = workspace / path
+    if place.is_file():
+        located = Located((path,), (path,))
+    elif place.is_dir():
+        located = Located(_files_in(wanted, workspace, path), (path,), is_folder=True)
+    elif _GLOB.search(path):
+        files = _matches(path, workspace)
+        located = Located(files, files)
+    else:
+        raise InputError(
+            "no such file",
+            file=path,
+            path=wanted.key,
+            fix="correct the path, or put it there",
+        )
+    _check_files(wanted, located, workspace)
+    return located
+
+
+def _inside(wanted: Input, uri: str) -> str:
+    """Return a path in its plain form.
+
+    Raises:
+        InputError: It points out of the workspace or into a folder of ours.
+    """
+    path = os.path.normpath(uri)
+    parts = PurePosixPath(path).parts
+    if PurePosixPath(path).is_absolute() or parts[:1] == ("..",) or path == ".":
+        raise InputError(
+            f"must be inside the workspace, got {uri!r}",
+            path=wanted.key,
+            fix="copy the data into the workspace and name the path relative to it",
+        )
+    if parts[0] in OWN_FOLDERS:
+        raise InputError(
+            f"{parts[0]} is no place for data",
+            path=wanted.key,
+            fix="move it out of there",
+        )
+    return path
+
+
+def _files_in(wanted: Input, workspace: Path, folder: str) -> tuple[str, ...]:
+    """Return the files of a folder that hold documents, hidden ones left out."""
+    found = []
+    for where, folders, names in os.walk(workspace / folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        base = Path(where).relative_to(workspace)
+        found += [
+            (base / name).as_posix() for name in names if not name.startswith(".")
+        ]
+    if wanted.format != "auto":
+        return tuple(sorted(found))
+    formats = {path: format_of(path, "auto") for path in found}
+    kinds = sorted({kind for kind in formats.values() if kind})
+    # A README beside data files is not a document that somebody meant to train on.
+    if len(kinds) > 1:
+        raise InputError(
+            f"the folder holds files of several formats: {', '.join(kinds)}",
+            file=folder,
+            path=wanted.key,
+            fix=f"name the files that you mean, such as {folder}/*.jsonl",
+        )
+    return tuple(sorted(path for path, kind in formats.items() if kind))
+
+
+def _matches(pattern: str, workspace: Path) -> tuple[str, ...]:
+    found = glob.glob(pattern, root_dir=workspace, recursive=True)
+    return tuple(
+        sorted(
+            Path(path).as_posix()
+            for path in found
+            if (workspace / path).is_file() and not path.endswith(".dvc")
+        )
+    )
+
+
+def _check_files(wanted: Input, located: Located, workspace: Path) -> None:
+    problems = []
+    if not located.files:
+        what = "the folder holds no" if located.is_folder else "the pattern matches no"
+        problems.append(
+            Problem(
+                what=f"{what} file that can be read: {wanted.uri}",
+                path=wanted.key,
+                fix="correct the path, or set the source's format",
+            )
+        )
+    if wanted.format is None and (located.is_folder or len(located.files) > 1):
+        problems.append(
+            Problem(what="must be a single file", path=wanted.key, fix="name one file")
+        )
+    unknown = [
+        path
+        for path in located.files
+        if wanted.format is not None and format_of(path, wanted.format) is None
+    ]
+    for path in unknown[:_MAX_NAMED]:
+        problems.append(
+            Problem(
+                what="nothing says how to read it",
+                file=path,
+                path=wanted.key,
+                fix="set the source's format: text, jsonl or parquet",
+            )
+        )
+    root = workspace.resolve()
+    for path in (*located.targets, *located.files):
+        if not (workspace / path).resolve().is_relative_to(root):
+            problems.append(
+                Problem(
+                    what="is a link that leads out of the workspace",
+                    file=path,
+                    path=wanted.key,
+                    fix="copy the data into the workspace",
+                )
+            )
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))

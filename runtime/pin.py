@@ -1,0 +1,294 @@
+"""`codemix pin`: every byte that a spec names becomes DVC-tracked and enters the lock.
+
+A file is tracked by a `.dvc` file beside it, a folder by one beside the folder, a glob
+by one per matched file: that never overlaps with what else lies there. What a DVC
+stage makes is tracked by the stage. A file from the web is downloaded once into
+`data/<source>/` and tracked with its address.
+
+DVC looks at times and sizes; pin reads every byte. Where DVC has missed a change, it is
+made to look again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ledger.dvc_store import DvcStore
+from runtime.documents import count_documents, format_of
+from runtime.hashing import FileHash, hash_file
+from runtime.inputs import (
+    NO_SUCH_FILE,
+    Input,
+    Located,
+    download_path,
+    inputs_of,
+    locate,
+)
+from runtime.pinned import check_pinned as check_pinned
+from runtime.progress import Listener, Progress, ignore_progress
+from runtime.store_identity import store_identity, tokenizer_identity
+from specs.errors import InputError, Problem
+from specs.experiment import Experiment
+from specs.loading import load_lock, lock_path, save_lock
+from specs.lock import Lock, LockedFile, LockedInput
+from specs.resolve import plan_experiment
+
+
+def pin(
+    spec_path: Path,
+    experiment: Experiment,
+    workspace: Path,
+    progress: Listener = ignore_progress,
+) -> Lock:
+    """Track every input of a spec with DVC and write the spec's lock.
+
+    May be killed at any moment and run again.
+
+    Args:
+        spec_path: The spec's file; its lock goes beside it.
+        experiment: What the file holds.
+        workspace: The folder that holds `.dvc/`.
+        progress: Told how far it is.
+
+    Returns:
+        The lock, as written. Stores that were prepared from the same bytes stay in it.
+
+    Raises:
+        InputError: With every input that can't be pinned.
+    """
+    store = DvcStore(workspace)
+    inputs = inputs_of(experiment)
+    _download(inputs, store)
+    located = _locate_all(inputs, store)
+    _track_new(located.values(), store)
+    hashes = _hash_all(located.values(), store, progress)
+    _track_changed(located.values(), store, hashes)
+    lock = Lock(
+        lock=1,
+        codemix="0.1.0",
+        inputs={
+            wanted.key: _locked(wanted, located[wanted.key], store, hashes)
+            for wanted in inputs
+        },
+    )
+    lock = _with_stores(lock, experiment, lock_path(spec_path))
+    save_lock(lock, lock_path(spec_path))
+    return lock
+
+
+def _download(inputs: Iterable[Input], store: DvcStore) -> None:
+    """Fetch what comes from the web, unless it is here or in the cache."""
+    problems: list[Problem] = []
+    for wanted in inputs:
+        try:
+            path = download_path(wanted)
+            if path is None:
+                continue
+            if store.imported_url(path) != wanted.uri:
+                store.import_url(wanted.uri, path)
+            elif not (store.workspace / path).exists():
+                store.checkout(path)
+        except InputError as error:
+            problems += _at(wanted.key, error)
+    if problems:
+        raise InputError(problems)
+
+
+def _locate_all(inputs: Iterable[Input], store: DvcStore) -> dict[str, Located]:
+    located: dict[str, Located] = {}
+    problems: list[Problem] = []
+    for wanted in inputs:
+        try:
+            located[wanted.key] = locate(wanted, store.workspace)
+        except InputError as error:
+            problems += [_with_remedy(problem, store) for problem in error.problems]
+    targets = {target for found in located.values() for target in found.targets}
+    for path in store.tracked_by_git(sorted(targets)):
+        problems.append(
+            Problem(
+                what="is tracked by git, which DVC needs to have for itself",
+                file=path,
+                fix=f"git rm -r --cached {path}",
+            )
+        )
+    for target in sorted(targets):
+        tracked = store.find(target)
+        if tracked and tracked.stage and tracked.md5 is None:
+            problems.append(
+                Problem(
+                    what=f"the DVC stage '{tracked.stage}' that makes it never ran",
+                    file=target,
+                    fix=f"dvc repro {tracked.stage}",
+                )
+            )
+    if problems:
+        raise InputError(problems)
+    return located
+
+
+def _track_new(located: Iterable[Located], store: DvcStore) -> None:
+    """Track what DVC does not track yet, and folders, where files come and go."""
+    wanted = {
+        target
+        for found in located
+        for target in found.targets
+        if (tracked := store.find(target)) is None
+        or (found.is_folder and tracked.stage is None and tracked.path == target)
+    }
+    if wanted:
+        store.add(sorted(wanted))
+
+
+def _hash_all(
+    located: Iterable[Located], store: DvcStore, progress: Listener
+) -> dict[str, FileHash]:
+    files = sorted({path for found in located for path in found.files})
+    total_bytes = sum((store.workspace / path).stat().st_size for path in files)
+    done_bytes = 0
+
+    def moved(num_bytes: int) -> None:
+        nonlocal done_bytes
+        done_bytes += num_bytes
+        progress(Progress(task="hash", done_bytes=done_bytes, total_bytes=total_bytes))
+
+    return {
+        path: hash_file(store.workspace / path, with_md5=True, moved=moved)
+        for path in files
+    }
+
+
+def _track_changed(
+    located: Iterable[Located], store: DvcStore, hashes: dict[str, FileHash]
+) -> None:
+    """Track new bytes, also those that DVC can't see, and fill gaps in its cache."""
+    files = {path for found in located for path in found.files}
+    stale = sorted(path for path in files if not _is_tracked(path, store, hashes))
+    outputs = set()
+    problems = []
+    for path in stale:
+        tracked = store.find(path)
+        if tracked is None:
+            continue
+        if tracked.stage is None:
+            # DVC goes by the time of the last change; a new one makes it look.
+            os.utime(store.workspace / path)
+            outputs.add(tracked.path)
+        elif tracked.md5 and store.md5_of(path) not in (None, hashes[path].md5):
+            problems.append(
+                Problem(
+                    what=f"differs from what the DVC stage '{tracked.stage}' made",
+                    file=path,
+                    fix=f"dvc repro --force {tracked.stage}, or dvc commit it",
+                )
+            )
+    if problems:
+        raise InputError(problems)
+    if outputs:
+        store.add(sorted(outputs))
+    problems = [
+        Problem(
+            what="DVC does not track these bytes",
+            file=path,
+            fix="look for it in .dvcignore, or for a program that is writing it",
+        )
+        for path in stale
+        if store.md5_of(path) not in (hashes[path].md5, None)
+        or (store.md5_of(path) is None and not _is_of_stage(path, store))
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _is_tracked(path: str, store: DvcStore, hashes: dict[str, FileHash]) -> bool:
+    md5 = store.md5_of(path)
+    return md5 is not None and md5 == hashes[path].md5 and store.cached(md5) is not None
+
+
+def _is_of_stage(path: str, store: DvcStore) -> bool:
+    tracked = store.find(path)
+    return tracked is not None and tracked.stage is not None
+
+
+def _locked(
+    wanted: Input, located: Located, store: DvcStore, hashes: dict[str, FileHash]
+) -> LockedInput:
+    files = []
+    for path in located.files:
+        found = hashes[path]
+        file_format = format_of(path, wanted.format) if wanted.format else None
+        if wanted.key.startswith("evals."):
+            file_format = format_of(path, "auto")
+        files.append(
+            LockedFile(
+                path=path,
+                sha256=found.sha256,
+                bytes=found.num_bytes,
+                documents=(
+                    count_documents(store.workspace / path, file_format)
+                    if file_format
+                    else None
+                ),
+                dvc_hash=f"md5:{found.md5}",
+            )
+        )
+    outputs = {store.find(path) for path in located.files}
+    if len(outputs) == 1:
+        tracked = outputs.pop()
+        assert tracked is not None
+        name, md5 = tracked.name, tracked.md5
+    else:
+        listing = "".join(f"{file.dvc_hash} {file.path}\n" for file in files)
+        name = f"{wanted.uri}.dvc"
+        md5 = hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest()
+    return LockedInput(
+        uri=wanted.uri, dvc=name, dvc_hash=f"md5:{md5}", files=tuple(files)
+    )
+
+
+def _with_stores(lock: Lock, experiment: Experiment, path: Path) -> Lock:
+    """Take over what was prepared from the same bytes."""
+    if not path.is_file():
+        return lock
+    before = load_lock(path)
+    plan = plan_experiment(experiment)
+    sha256 = before.tokenizer_sha256
+    if sha256 is None or before.tokenizer_identity != tokenizer_identity(
+        experiment, plan, lock
+    ):
+        return lock
+    stores = {
+        name: store
+        for name, store in before.stores.items()
+        if name in plan.sources
+        and store.identity == store_identity(name, plan, lock, sha256)
+    }
+    return lock.model_copy(
+        update={
+            "stores": stores,
+            "tokenizer_sha256": sha256,
+            "tokenizer_identity": before.tokenizer_identity,
+        }
+    )
+
+
+def _with_remedy(problem: Problem, store: DvcStore) -> Problem:
+    """Say how a file that DVC knows of comes back."""
+    tracked = store.find(problem.file) if problem.file else None
+    if tracked is None or problem.what != NO_SUCH_FILE:
+        return problem
+    if tracked.stage:
+        fix = f"dvc repro {tracked.stage}"
+    else:
+        command = "checkout" if tracked.md5 and store.cached(tracked.md5) else "pull"
+        fix = f"dvc {command} {tracked.name}"
+    return Problem(what=problem.what, file=problem.file, path=problem.path, fix=fix)
+
+
+def _at(key: str, error: InputError) -> list[Problem]:
+    return [
+        Problem(what=one.what, fix=one.fix, file=one.file, path=one.path or key)
+        for one in error.problems
+    ]

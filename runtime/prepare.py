@@ -1,0 +1,220 @@
+"""`codemix prepare`: from pinned bytes to a tokenizer and a token store per source.
+
+Each step is looked up by the digest of what determines it, so nothing is done twice,
+and written whole, so a kill at any moment costs only what was under way.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.folder_lock import folder_lock
+from runtime.pinned import check_covers, check_pinned
+from runtime.prepare_tokenizer import known_tokenizer, make_tokenizer
+from runtime.progress import Listener, ignore_progress
+from runtime.store_builder import StoreBuilder, build_stores, default_num_workers
+from runtime.store_format import MANIFEST
+from runtime.store_identity import store_folder, store_identity, tokenizer_identity
+from runtime.token_store import read_manifest, sha256_of
+from runtime.workers import WorkerPool
+from specs.errors import InputError, Problem
+from specs.experiment import Experiment
+from specs.lock import Lock, LockedStore
+from specs.plan import Plan
+
+WORKER_ENVIRON = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    # The accelerator belongs to training; TensorFlow would take all of its memory.
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "JAX_PLATFORMS": "cpu",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSummary:
+    """What one split of a source came to."""
+
+    documents: int
+    tokens: int
+    text_bytes: int
+
+    @property
+    def bytes_per_token(self) -> float | None:
+        """UTF-8 bytes of text per token, EOS included; None without a token."""
+        return self.text_bytes / self.tokens if self.tokens else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSummary:
+    """What became of the documents of one source."""
+
+    name: str
+    read: int
+    dropped: dict[str, int]
+    """Reason -> documents."""
+    reserved: int
+    """Documents that another source may hold out, so that none trains on them."""
+    corrupt: int
+    train: SplitSummary
+    heldout: SplitSummary
+
+
+def prepare(
+    experiment: Experiment,
+    plan: Plan,
+    lock: Lock,
+    workspace: Path,
+    num_workers: int | None = None,
+    progress: Listener = ignore_progress,
+) -> Lock:
+    """Make the tokenizer and the token stores that are not there yet.
+
+    Args:
+        experiment: The spec.
+        plan: Its plan.
+        lock: Its lock, whose bytes are checked if anything has to be made.
+        workspace: The folder that holds `.dvc/`.
+        num_workers: Worker processes; None chooses by cores and bytes. The result does
+            not depend on it.
+        progress: Told how far it is.
+
+    Returns:
+        The lock with tokenizer and stores filled in, for the caller to save.
+
+    Raises:
+        InputError: The pinned bytes differ from the lock, documents are corrupt, or
+            what came out differs from what the lock says came out before.
+    """
+    check_covers(experiment, lock)
+    sha256 = known_tokenizer(experiment, plan, lock, workspace)
+    if sha256 is None or not all(
+        builder.is_complete for builder in _builders(plan, lock, workspace, sha256)
+    ):
+        check_pinned(experiment, lock, workspace)
+        with _workers(plan, lock, num_workers) as pool:
+            # The workers import seqio while the tokenizer is trained.
+            sha256 = sha256 or make_tokenizer(
+                experiment, plan, lock, workspace, progress
+            )
+            _build(_builders(plan, lock, workspace, sha256), pool, progress)
+    identity = tokenizer_identity(experiment, plan, lock)
+    builders = _builders(plan, lock, workspace, sha256)
+    return _filled_in(lock, identity, sha256, builders)
+
+
+def summarise(lock: Lock, workspace: Path) -> tuple[SourceSummary, ...]:
+    """Return what `prepare` made of each source, by name."""
+    summaries = []
+    for name, store in sorted(lock.stores.items()):
+        manifest = read_manifest(store_folder(workspace, store.identity))
+        splits = {
+            split: SplitSummary(
+                documents=record.num_documents,
+                tokens=record.num_tokens,
+                text_bytes=record.num_bytes,
+            )
+            for split, record in manifest.splits.items()
+        }
+        summaries.append(
+            SourceSummary(
+                name=name,
+                read=manifest.read,
+                dropped=manifest.dropped,
+                reserved=manifest.reserved,
+                corrupt=manifest.corrupt,
+                train=splits["train"],
+                heldout=splits["heldout"],
+            )
+        )
+    return tuple(summaries)
+
+
+def _builders(
+    plan: Plan, lock: Lock, workspace: Path, tokenizer_sha256: str
+) -> list[StoreBuilder]:
+    return [
+        StoreBuilder(
+            name=name,
+            identity=store_identity(name, plan, lock, tokenizer_sha256),
+            plan=plan,
+            lock=lock,
+            workspace=workspace,
+            tokenizer_sha256=tokenizer_sha256,
+        )
+        for name in sorted(plan.sources)
+    ]
+
+
+def _workers(plan: Plan, lock: Lock, num_workers: int | None) -> WorkerPool:
+    if num_workers is None:
+        pinned = [lock.inputs[f"sources.{name}"] for name in plan.sources]
+        num_workers = default_num_workers(sum(source.num_bytes for source in pinned))
+    return WorkerPool(
+        "runtime.tokenise_task", num_workers=num_workers, environ=WORKER_ENVIRON
+    )
+
+
+def _build(builders: list[StoreBuilder], pool: WorkerPool, progress: Listener) -> None:
+    with ExitStack() as stack:
+        # In the order of names, so that two processes can't wait for each other.
+        for builder in builders:
+            stack.enter_context(folder_lock(builder.folder))
+        # Another process may have built some while we waited.
+        missing = [builder for builder in builders if not builder.is_complete]
+        build_stores(missing, pool, progress)
+
+
+def _filled_in(
+    lock: Lock, identity: str, sha256: str, builders: list[StoreBuilder]
+) -> Lock:
+    """Return the lock with what was made.
+
+    Raises:
+        InputError: The lock says that the same inputs came out differently before.
+    """
+    problems = []
+    if lock.tokenizer_identity == identity and lock.tokenizer_sha256 != sha256:
+        problems.append(_differs("tokenizer", lock.tokenizer_sha256 or "", sha256))
+    stores = {builder.name: _locked_store(builder) for builder in builders}
+    for name, store in stores.items():
+        before = lock.stores.get(name)
+        if before and before.identity == store.identity and before != store:
+            problems.append(
+                _differs(
+                    f"stores.{name}", before.manifest_sha256, store.manifest_sha256
+                )
+            )
+    if problems:
+        raise InputError(problems)
+    return lock.model_copy(
+        update={
+            "stores": stores,
+            "tokenizer_sha256": sha256,
+            "tokenizer_identity": identity,
+        }
+    )
+
+
+def _locked_store(builder: StoreBuilder) -> LockedStore:
+    manifest = read_manifest(builder.folder)
+    return LockedStore(
+        identity=builder.identity,
+        manifest_sha256=sha256_of(builder.folder / MANIFEST),
+        train_tokens=manifest.splits["train"].num_tokens,
+        heldout_tokens=manifest.splits["heldout"].num_tokens,
+    )
+
+
+def _differs(path: str, locked: str, found: str) -> Problem:
+    return Problem(
+        path=path,
+        what=(
+            f"prepared bytes differ from the lock: digest {found[:12]}, the lock "
+            f"says {locked[:12]}; the inputs are the same, so the versions of "
+            "sentencepiece, seqio or TensorFlow differ, or the store was changed"
+        ),
+        fix="install the locked versions and delete the store's folder under "
+        ".codemix/stores, or pin again to accept what is here",
+    )

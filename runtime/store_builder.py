@@ -1,0 +1,241 @@
+"""Building one token store out of its shards, from where a killed build stopped.
+
+Each finished shard leaves a record with the digests of its files. A later build keeps
+the shards whose files still have these digests. The manifest, written last, lists all
+shards in order and replaces the records.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.keys import key
+from runtime.progress import Listener, Progress
+from runtime.shards import ShardJob, plan_shards
+from runtime.splits import SPLITS
+from runtime.store_format import (
+    MANIFEST,
+    FileRecord,
+    Manifest,
+    ShardRecord,
+    ShardResult,
+    SplitRecord,
+)
+from runtime.store_identity import store_folder
+from runtime.token_store import sha256_of
+from runtime.tokenizer import load_tokenizer, tokenizer_path
+from runtime.workers import Done, Event, Failed, WorkerPool
+from specs.atomic import write_atomically
+from specs.errors import InputError, Problem
+from specs.lock import Lock, LockedInput
+from specs.plan import Plan
+
+MAX_PROBLEMS = 10
+BYTES_PER_WORKER = 64 * 2**20
+"""A worker takes about 12 seconds and 1 GB to import seqio and then keeps two cores
+busy, so a further one must have this much to do."""
+
+
+@dataclass(frozen=True)
+class StoreBuilder:
+    """One store: what it is made of and where it goes."""
+
+    name: str
+    identity: str
+    plan: Plan
+    lock: Lock
+    workspace: Path
+    tokenizer_sha256: str
+
+    @property
+    def folder(self) -> Path:
+        """The store's folder."""
+        return store_folder(self.workspace, self.identity)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the manifest is there."""
+        return (self.folder / MANIFEST).is_file()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The source's files, in the order read."""
+        return tuple(file.path for file in self._input.files)
+
+    @property
+    def num_input_bytes(self) -> int:
+        """Bytes of the source's files."""
+        return self._input.num_bytes
+
+    @property
+    def _input(self) -> LockedInput:
+        return self.lock.inputs[f"sources.{self.name}"]
+
+    def jobs(self) -> list[ShardJob]:
+        """Return a job for every shard of the store, done or not."""
+        planned = self.plan.sources[self.name]
+        shards = plan_shards(self._input.files, planned.format)
+        return [
+            ShardJob(
+                source=self.name,
+                planned=planned,
+                files=self.files,
+                ranges=ranges,
+                shard=index,
+                num_shards=len(shards),
+                order_key=str(key(self.plan.seed, "documents", self.name, index)),
+                workspace=str(self.workspace),
+                folder=str(self.folder),
+                tokenizer=str(tokenizer_path(self.workspace, self.tokenizer_sha256)),
+            )
+            for index, ranges in enumerate(shards)
+        ]
+
+    def finished_shard(self, shard: int) -> ShardResult | None:
+        """Return the result of a shard that an earlier build finished, if intact."""
+        try:
+            result = ShardResult.model_validate_json(self._record(shard).read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+        records = [
+            file
+            for split in result.splits.values()
+            for file in (split.tokens, split.documents)
+        ]
+        is_intact = all(_is_intact(self.folder, file) for file in records)
+        return result if is_intact else None
+
+    def keep_shard(self, shard: int, result: ShardResult) -> None:
+        """Record that a shard is finished."""
+        write_atomically(self._record(shard), result.to_bytes())
+
+    def finish(self, results: list[ShardResult]) -> Manifest:
+        """Write the manifest, which makes the store complete."""
+        model = tokenizer_path(self.workspace, self.tokenizer_sha256)
+        tokenizer = load_tokenizer(model)
+        dropped: Counter[str] = Counter()
+        for result in results:
+            dropped.update(result.dropped)
+        manifest = Manifest(
+            store=1,
+            identity=self.identity,
+            source=self.name,
+            tokenizer_sha256=self.tokenizer_sha256,
+            vocab_size=tokenizer.vocab_size,
+            eos_id=tokenizer.eos_id,
+            files=self.files,
+            splits={
+                split: _split_record([result.splits[split] for result in results])
+                for split in SPLITS
+            },
+            read=sum(result.read for result in results),
+            dropped=dict(sorted(dropped.items())),
+            reserved=sum(result.reserved for result in results),
+            corrupt=sum(result.corrupt for result in results),
+        )
+        write_atomically(self.folder / MANIFEST, manifest.to_bytes())
+        for index in range(len(results)):
+            self._record(index).unlink(missing_ok=True)
+        return manifest
+
+    def _record(self, shard: int) -> Path:
+        return self.folder / f"shard-{shard:05d}.json"
+
+
+def build_stores(
+    builders: list[StoreBuilder],
+    pool: WorkerPool,
+    progress: Listener,
+) -> None:
+    """Build stores that are not complete, all their shards in one queue.
+
+    Raises:
+        InputError: With the first problems of the documents; finished shards are kept.
+    """
+    results: dict[str, dict[int, ShardResult]] = {}
+    jobs: list[tuple[StoreBuilder, ShardJob]] = []
+    for builder in builders:
+        builder.folder.mkdir(parents=True, exist_ok=True)
+        results[builder.name] = {}
+        for job in builder.jobs():
+            finished = builder.finished_shard(job.shard)
+            if finished is None:
+                jobs.append((builder, job))
+            else:
+                results[builder.name][job.shard] = finished
+    meter = _Meter([job for _, job in jobs], builders, progress)
+    problems: list[Problem] = []
+    for event in pool.run([job.to_json() for _, job in jobs]):
+        builder, job = jobs[event.job]
+        meter.hear(event)
+        if isinstance(event, Failed):
+            problems += event.problems
+            if len(problems) >= MAX_PROBLEMS:
+                break
+        elif isinstance(event, Done):
+            result = ShardResult.model_validate(event.answer)
+            builder.keep_shard(job.shard, result)
+            results[builder.name][job.shard] = result
+    if problems:
+        problems.sort(key=lambda problem: (problem.file or "", problem.line or 0))
+        raise InputError(problems[:MAX_PROBLEMS])
+    for builder in builders:
+        in_order = [result for _, result in sorted(results[builder.name].items())]
+        builder.finish(in_order)
+
+
+class _Meter:
+    """Adds up how far the jobs are, in bytes of input."""
+
+    def __init__(
+        self, jobs: list[ShardJob], builders: list[StoreBuilder], progress: Listener
+    ):
+        sizes = {builder.name: builder.num_input_bytes for builder in builders}
+        self._jobs = jobs
+        self._sizes = [sizes[job.source] // job.num_shards for job in jobs]
+        self._done = [0] * len(jobs)
+        self._documents = 0
+        self._progress = progress
+
+    def hear(self, event: Event) -> None:
+        size = self._sizes[event.job]
+        if isinstance(event, Done):
+            self._documents += event.answer["read"]
+        # Text may be larger than the compressed file that it comes from.
+        moved = size if isinstance(event, Done | Failed) else event.done_bytes
+        self._done[event.job] = min(size, moved)
+        self._progress(
+            Progress(
+                task=f"tokenise {self._jobs[event.job].source}",
+                done_bytes=sum(self._done),
+                total_bytes=sum(self._sizes),
+                documents=self._documents,
+            )
+        )
+
+
+def default_num_workers(num_bytes: int) -> int:
+    """Choose how many worker processes are worth their start.
+
+    Args:
+        num_bytes: Bytes of input.
+    """
+    cores = len(os.sched_getaffinity(0))
+    return max(1, min(cores, num_bytes // BYTES_PER_WORKER))
+
+
+def _split_record(shards: list[ShardRecord]) -> SplitRecord:
+    return SplitRecord(
+        shards=tuple(shards),
+        num_tokens=sum(shard.num_tokens for shard in shards),
+        num_documents=sum(shard.num_documents for shard in shards),
+        num_bytes=sum(shard.num_text_bytes for shard in shards),
+    )
+
+
+def _is_intact(folder: Path, record: FileRecord) -> bool:
+    path = folder / record.name
+    return path.is_file() and sha256_of(path) == record.sha256

@@ -1,0 +1,73 @@
+"""What determines the bytes of tokenizers and token stores, as digests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+from runtime.store_format import STORE_VERSION
+from runtime.tokenizer_training import TRAINING_VERSION
+from specs.apportion import source_shares
+from specs.canonical import digest_of
+from specs.experiment import Experiment
+from specs.lock import Lock, LockedInput
+from specs.plan import Plan, PlannedSource
+
+
+def tokenizer_shares(experiment: Experiment) -> Mapping[str, Fraction]:
+    """Return the share of each source in the sample that a tokenizer learns from."""
+    training = experiment.tokenizer.train
+    assert training is not None
+    return source_shares(training.mixture, experiment.mixtures)
+
+
+def tokenizer_identity(experiment: Experiment, plan: Plan, lock: Lock) -> str:
+    """Digest what determines the bytes of the tokenizer."""
+    training = experiment.tokenizer.train
+    if training is None:
+        return digest_of({"file": lock.inputs["tokenizer"].files[0].sha256})
+    shares = tokenizer_shares(experiment)
+    return digest_of(
+        {
+            "version": TRAINING_VERSION,
+            "seed": str(plan.seed),
+            "vocab_size": experiment.tokenizer.vocab_size,
+            "sample_bytes": training.sample_bytes,
+            "shares": {name: str(share) for name, share in shares.items()},
+            "sources": {
+                name: _documents_of(plan.sources[name], lock.inputs[f"sources.{name}"])
+                for name in shares
+            },
+        }
+    )
+
+
+def store_identity(name: str, plan: Plan, lock: Lock, tokenizer_sha256: str) -> str:
+    """Digest what determines the bytes of a source's token store."""
+    return digest_of(
+        {
+            "version": STORE_VERSION,
+            "source": name,
+            "seed": str(plan.seed),
+            "documents": _documents_of(
+                plan.sources[name], lock.inputs[f"sources.{name}"]
+            ),
+            "tokenizer": tokenizer_sha256,
+        }
+    )
+
+
+def store_folder(workspace: Path, identity: str) -> Path:
+    """Return where a token store lies in the workspace."""
+    return workspace / ".codemix" / "stores" / identity
+
+
+def _documents_of(planned: PlannedSource, pinned: LockedInput) -> object:
+    """Return what determines the documents of a source and their order."""
+    rules = planned.to_json()
+    # How often the documents may be gone through does not change them.
+    del rules["max_epochs"]
+    # Paths decide the format and are written into the store; counts decide the shards.
+    files = [[file.path, file.sha256, file.documents] for file in pinned.files]
+    return {"rules": rules, "files": files}

@@ -1,0 +1,164 @@
+"""Tokenising one shard with seqio; the only file that loads TensorFlow.
+
+It runs in worker processes, see `runtime.worker_process`. Each source is one seqio
+Task: our own data source, which yields the filtered documents of a shard, then seqio's
+`tokenize` and `append_eos` with a `SentencePieceVocabulary`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import seqio
+import tensorflow as tf
+
+from runtime.shard_writer import ShardWriter
+from runtime.shards import ShardJob
+from runtime.source_reader import Kept, SourceReader, Tally
+from runtime.splits import SPLITS
+from runtime.store_format import ShardResult
+from runtime.worker_process import Handler, Report
+
+SPLIT = "all"
+"""seqio's split: the documents of all our splits, told apart afterwards."""
+
+
+class DocumentSource(seqio.DataSource):  # type: ignore[misc]
+    """A source of documents for seqio: shard in, examples out, in the file's order."""
+
+    def __init__(self, job: ShardJob):
+        """Describe the source that a job is a shard of."""
+        super().__init__(splits=(SPLIT,), caching_permitted=False)
+        self._num_shards = job.num_shards
+        self.job = job
+        self.start()
+
+    def start(self) -> None:
+        """Forget the shard before."""
+        self.tally = Tally()
+        self.error: Exception | None = None
+        # What TensorFlow need not carry: examples come out in the order they went in.
+        self.taken: deque[Kept] = deque()
+
+    @property
+    def supports_arbitrary_sharding(self) -> bool:
+        """Shards are planned, not arbitrary."""
+        return False
+
+    def list_shards(self, split: str) -> list[str]:
+        """Name the shards of the whole source."""
+        return [f"{split}-{index:05d}" for index in range(self._num_shards)]
+
+    def get_dataset(
+        self,
+        split: str = SPLIT,
+        shuffle: bool = False,
+        seed: int | None = None,
+        shard_info: seqio.ShardInfo | None = None,
+    ) -> tf.data.Dataset:
+        """Return the documents of the job's shard."""
+        assert shard_info is not None
+        assert shard_info.index == self.job.shard
+        return tf.data.Dataset.from_generator(
+            self._examples,
+            output_signature={"targets": tf.TensorSpec([], tf.string)},
+        )
+
+    def _examples(self) -> Iterator[dict[str, bytes]]:
+        reader = SourceReader(self.job.planned, Path(self.job.workspace))
+        ranges = [self.job.rows(row_range) for row_range in self.job.ranges]
+        try:
+            for kept in reader.read(ranges, self.tally):
+                self.taken.append(kept)
+                yield {"targets": kept.text}
+        except Exception as error:  # noqa: BLE001 - raised again by `tokenise_shard`
+            # Through TensorFlow it would arrive as text; this keeps its type.
+            self.error = error
+
+
+def tokenise_shard(job: ShardJob, report: Report) -> ShardResult:
+    """Write the files of one shard.
+
+    Raises:
+        InputError: Rows are corrupt and the source does not skip those.
+    """
+    task = _task(job)
+    source = task.source
+    folder = Path(job.folder)
+    writers = {
+        split: ShardWriter(
+            folder,
+            split=split,
+            shard=job.shard,
+            order_key=int(job.order_key),
+            vocab_size=task.output_features["targets"].vocabulary.vocab_size,
+        )
+        for split in SPLITS
+    }
+    done_bytes = 0
+    for example in _dataset(task, job).as_numpy_iterator():
+        kept = source.taken.popleft()
+        writers[kept.split].add(
+            example["targets"],
+            file=job.ranges[kept.rows].file,
+            number=kept.number,
+            num_bytes=len(kept.text),
+        )
+        done_bytes += len(kept.text)
+        report(done_bytes)
+    if source.error is not None:
+        raise source.error
+    return ShardResult(
+        splits={split: writer.finish() for split, writer in writers.items()},
+        read=source.tally.read,
+        dropped=dict(source.tally.dropped),
+        reserved=source.tally.reserved,
+        corrupt=source.tally.corrupt,
+    )
+
+
+def _task(job: ShardJob) -> seqio.Task:
+    """Return the source's Task, registered on its first shard, set to this shard."""
+    name = f"codemix_{job.source}"
+    if name not in seqio.TaskRegistry.names():
+        vocabulary = seqio.SentencePieceVocabulary(job.tokenizer)
+        seqio.TaskRegistry.add(
+            name,
+            source=DocumentSource(job),
+            preprocessors=[_tokenise, seqio.preprocessors.append_eos],
+            output_features={"targets": seqio.Feature(vocabulary, add_eos=True)},
+        )
+    task = seqio.TaskRegistry.get(name)
+    task.source.job = job
+    task.source.start()
+    return task
+
+
+def _tokenise(dataset: tf.data.Dataset, output_features: Any) -> tf.data.Dataset:
+    return seqio.preprocessors.tokenize(
+        dataset, output_features, copy_pretokenized=False
+    )
+
+
+def _dataset(task: seqio.Task, job: ShardJob) -> tf.data.Dataset:
+    dataset = task.get_dataset(
+        sequence_length=None,
+        split=SPLIT,
+        shuffle=False,
+        shard_info=seqio.ShardInfo(index=job.shard, num_shards=job.num_shards),
+    )
+    options = tf.data.Options()
+    options.deterministic = True
+    return dataset.with_options(options)
+
+
+def load() -> Handler:
+    """Return the handler of jobs."""
+
+    def handle(job: Any, report: Report) -> Any:
+        return tokenise_shard(ShardJob.model_validate(job), report).to_json()
+
+    return handle
