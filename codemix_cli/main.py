@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from codemix_cli.output import report_errors
+from specs.version import VERSION
 
 # In the order in which one meets them: from an empty folder to a ledger entry and back.
 COMMANDS = {
@@ -95,7 +96,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.option("--pdb", is_flag=True, help="Open the debugger where codemix crashes.")
-@click.version_option(package_name="codemix", message="codemix %(version)s")
+@click.version_option(VERSION, message="codemix %(version)s")
 @click.pass_context
 def cli(ctx: click.Context, pdb: bool) -> None:
     """Pre-train language models in stages, on mixtures of code and text.

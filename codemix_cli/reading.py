@@ -1,15 +1,64 @@
-"""Reading several spec files, with the problems of all of them told together."""
+"""Reading the specs that a command is given, with what lies beside them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from specs.errors import CodemixError, InputError, Problem, SpecError
 
 if TYPE_CHECKING:
     from specs.experiment import Experiment
+    from specs.lock import Lock
+    from specs.plan import Plan
+
+spec_argument = click.argument("spec", type=click.Path(path_type=Path))
+"""The one spec that most commands take."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenSpec:
+    """A spec that is at home in a workspace."""
+
+    path: Path
+    experiment: Experiment
+    plan: Plan
+    workspace: Path
+    """The folder that holds `.dvc/`."""
+
+    @property
+    def lock(self) -> Lock:
+        """The lock beside the spec.
+
+        Raises:
+            InputError: There is none.
+        """
+        from specs.loading import load_lock, lock_path
+
+        return load_lock(lock_path(self.path))
+
+
+def open_spec(path: Path) -> OpenSpec:
+    """Load a spec, plan it and find its workspace.
+
+    Raises:
+        SpecError: With every problem of the spec.
+        InputError: It is missing, or in no workspace.
+    """
+    from specs.loading import find_workspace, load_experiment
+    from specs.resolve import plan_experiment
+
+    experiment = load_experiment(path)
+    return OpenSpec(
+        path=path,
+        experiment=experiment,
+        plan=plan_experiment(experiment),
+        workspace=find_workspace(path),
+    )
 
 
 def read_specs(paths: Sequence[Path]) -> list[tuple[Path, Experiment]]:
