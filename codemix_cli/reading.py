@@ -61,6 +61,17 @@ def open_spec(path: Path) -> OpenSpec:
     )
 
 
+def workspace_here() -> Path:
+    """Return the workspace that the current folder is in.
+
+    Raises:
+        InputError: It is in none.
+    """
+    from specs.loading import find_workspace
+
+    return find_workspace(Path("any.yaml"))
+
+
 def read_specs(paths: Sequence[Path]) -> list[tuple[Path, Experiment]]:
     """Load every experiment of every file.
 
