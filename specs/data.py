@@ -11,6 +11,7 @@ from specs.quantities import Count, Location, Share, Whole
 from specs.rules import broken
 
 Scalar = str | int | float | bool
+Scalars = Annotated[list[Scalar], Field(json_schema_extra={"minItems": 1})]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
 """A name in a spec: lower-case letters, digits and underscores."""
 
@@ -41,7 +42,7 @@ Weights = Annotated[
 class Not(SpecValue):
     """A condition turned round."""
 
-    not_: Annotated[Scalar | list[Scalar], Field(alias="not")]
+    not_: Annotated[Scalar | Scalars, Field(alias="not")]
     """Documents with this value, or one of these values, are left out."""
 
 
@@ -61,7 +62,7 @@ def check_condition(value: Any) -> Any:
     )
 
 
-Condition = Annotated[Scalar | list[Scalar] | Not, BeforeValidator(check_condition)]
+Condition = Annotated[Scalar | Scalars | Not, BeforeValidator(check_condition)]
 """What another field of a document must be."""
 
 

@@ -136,7 +136,7 @@ class Experiment(SpecValue):
     """When the state is saved."""
 
     logging: Logging = Logging()
-    """When numbers are recorded."""
+    """When metrics and held-out losses are recorded."""
 
     determinism: Literal["exact", "same-topology", "fast"] = "exact"
     """What is promised: `exact` bits on any number of devices, `same-topology` bits on

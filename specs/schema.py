@@ -1,0 +1,176 @@
+"""The JSON Schema of the spec language, made from its types and frozen per version.
+
+A file that stands on its own needs every required key. One that `extends` another, or
+holds a `matrix`, needs only what it changes, so there the mappings that are merged key
+by key are checked with nothing required. The schema says what JSON Schema can say; the
+rules between fields are `codemix validate`'s.
+
+    python -m specs.schema --write
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from specs.atomic import write_atomically
+from specs.errors import Problem, SpecError
+from specs.experiment import SPEC_VERSION, Experiment
+from specs.rules import dotted
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+
+FOLDER = Path(__file__).parent / "schema"
+
+_LONGEST_MESSAGE = 200
+_FIX = "see `codemix schema`, or name the schema in your editor"
+
+_FILE_KEYS: dict[str, Any] = {
+    "extends": {
+        "description": "A spec that this one builds on, by its way from this file.",
+        "examples": ["base.yaml"],
+        "minLength": 1,
+        "title": "Extends",
+        "type": "string",
+    },
+    "matrix": {
+        "additionalProperties": {"minItems": 1, "type": "array", "uniqueItems": True},
+        "description": "Dotted place -> the values that it takes in turn; every "
+        "combination is an experiment.",
+        "examples": [{"seed": [1, 2]}],
+        "minProperties": 1,
+        "title": "Matrix",
+        "type": "object",
+    },
+}
+
+
+def schema_path(version: int = SPEC_VERSION) -> Path:
+    """Return the file of the frozen schema of a version."""
+    return FOLDER / f"experiment.v{version}.json"
+
+
+def schema_text() -> str:
+    """Return the schema of this version as its file has it."""
+    return json.dumps(experiment_schema(), indent=2) + "\n"
+
+
+def experiment_schema() -> dict[str, Any]:
+    """Build the schema of this version from the types."""
+    full = Experiment.model_json_schema(by_alias=True)
+    defs: dict[str, Any] = full.pop("$defs")
+    defs["Experiment"] = full
+    for schema in list(_subschemas(defs)):
+        # A name that matches no pattern is a wrong name.
+        if "patternProperties" in schema:
+            schema["additionalProperties"] = False
+        schema.pop("discriminator", None)
+    defs["PartialExperiment"] = _partial_experiment(full, defs)
+    built_on_others = [{"required": [key]} for key in _FILE_KEYS]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:codemix:experiment:v{SPEC_VERSION}",
+        "title": f"codemix experiment spec, version {SPEC_VERSION}",
+        "description": full["description"],
+        "type": "object",
+        "if": {"anyOf": built_on_others},
+        "then": {"$ref": "#/$defs/PartialExperiment"},
+        "else": {"$ref": "#/$defs/Experiment"},
+        "$defs": dict(sorted(defs.items())),
+    }
+
+
+def validate_document(value: Any) -> None:
+    """Check a document that another program wrote against the frozen schema.
+
+    Args:
+        value: Plain JSON.
+
+    Raises:
+        SpecError: With every problem, each by its dotted path.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    schema = json.loads(schema_path().read_text("utf-8"))
+    problems = []
+    for error in Draft202012Validator(schema).iter_errors(value):
+        # Of a union, the member that comes closest is the one that was meant.
+        closest = best_match([error]) or error
+        problems.append(_problem(closest))
+    if problems:
+        raise SpecError(sorted(dict.fromkeys(problems), key=lambda one: one.path or ""))
+
+
+def main(arguments: list[str]) -> int:
+    """Write the frozen schema, or say whether it is fresh."""
+    path = schema_path()
+    if arguments == ["--write"]:
+        write_atomically(path, schema_text().encode())
+        return 0
+    if path.exists() and path.read_text("utf-8") == schema_text():
+        return 0
+    sys.stderr.write(f"{path.name} is stale: python -m specs.schema --write\n")
+    return 1
+
+
+def _problem(error: ValidationError) -> Problem:
+    what = error.message
+    if len(what) > _LONGEST_MESSAGE:
+        what = f"breaks the rule {error.validator!r}"
+    return Problem(path=dotted(tuple(error.absolute_path)), what=what, fix=_FIX)
+
+
+def _subschemas(schema: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(schema, dict):
+        yield schema
+        for value in schema.values():
+            yield from _subschemas(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _subschemas(value)
+
+
+def _partial_experiment(full: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
+    partial = _partial(full, defs)
+    partial["title"] = "PartialExperiment"
+    partial["description"] = "A spec that builds on another, or varies."
+    partial["required"] = ["codemix", "name"]
+    partial["properties"] = {**_FILE_KEYS, **partial["properties"]}
+    for group in ("sources", "mixtures"):
+        named = partial["properties"][group]["patternProperties"]
+        for pattern, value in named.items():
+            # Null takes away what is inherited.
+            named[pattern] = {"anyOf": [_partial(value, defs), {"type": "null"}]}
+    return partial
+
+
+def _partial(schema: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
+    """Copy a schema with nothing required in mappings that are merged key by key."""
+    if "$ref" in schema:
+        name = f"Partial{schema['$ref'].rpartition('/')[2]}"
+        if name not in defs:
+            whole = defs[name.removeprefix("Partial")]
+            defs[name] = {**_partial(whole, defs), "title": name}
+        return {**copy.deepcopy(schema), "$ref": f"#/$defs/{name}"}
+    if "properties" in schema:
+        # The only `anyOf` beside properties lists what may be required instead.
+        left_out = {"required", "anyOf"}
+        kept = {key: schema[key] for key in schema if key not in left_out}
+        partial = copy.deepcopy(kept)
+        for key, value in schema["properties"].items():
+            partial["properties"][key] = _partial(value, defs)
+        return partial
+    if "anyOf" in schema:
+        members = [_partial(member, defs) for member in schema["anyOf"]]
+        return {**copy.deepcopy(schema), "anyOf": members}
+    return copy.deepcopy(schema)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
