@@ -11,6 +11,8 @@ from typing import Literal
 
 from ledger.facts import CodeFacts, EnvironmentFacts, JsonObject, Repository
 from specs.base import Value
+from specs.canonical import digest_of
+from specs.lock import Lock
 
 Rank = Literal["numerics", "software", "incidental"]
 
@@ -95,6 +97,13 @@ def compare_devices(was: JsonObject, now: JsonObject) -> tuple[Difference, ...]:
     return ranked(_compare_maps("devices", old, new, lambda _: "numerics"))
 
 
+def compare_locks(was: Lock, now: Lock) -> tuple[Difference, ...]:
+    """List which inputs and which stores made of them differ."""
+    return ranked(
+        _compare_maps("data", _locked(was), _locked(now), lambda _: "numerics")
+    )
+
+
 def compare_values(
     path: str, was: str | None, now: str | None, rank: Rank = "numerics"
 ) -> tuple[Difference, ...]:
@@ -163,6 +172,19 @@ def _compare_one(
     if was == now:
         return []
     return [Difference(path=path, was=was, now=now, rank=rank)]
+
+
+def _locked(lock: Lock) -> dict[str, str]:
+    """Name every locked thing by what it holds, not by where it is."""
+    facts = {
+        name: digest_of([file.sha256 for file in locked.files])
+        for name, locked in lock.inputs.items()
+    }
+    for name, store in lock.stores.items():
+        facts[f"stores.{name}"] = store.manifest_sha256
+    if lock.tokenizer_sha256 is not None:
+        facts["tokenizer_model"] = lock.tokenizer_sha256
+    return facts
 
 
 def _patch(repository: Repository | None) -> str | None:

@@ -111,6 +111,8 @@ class Entry(Value):
     """Of the experiment, for people."""
     identity: Sha256
     """Of the run: digest of everything that determines it."""
+    recording: str
+    """Random name of the run's journal: tells two runs of one identity apart."""
     outcome: Outcome
     spec: JsonObject
     """The resolved experiment, defaults written out."""

@@ -183,7 +183,7 @@ class Ledger:
                     Problem(
                         what="the chain breaks: this line or the one before it was "
                         "changed, dropped or moved",
-                        file=str(self._log_path),
+                        file=str(self.log_path),
                         line=number,
                     )
                 )
@@ -195,7 +195,8 @@ class Ledger:
         return self.folder / "entries" / f"{digest}.json"
 
     @property
-    def _log_path(self) -> Path:
+    def log_path(self) -> Path:
+        """Where the log is kept."""
         return self.folder / "log.jsonl"
 
     @contextmanager
@@ -228,14 +229,14 @@ class Ledger:
         except KeyError:
             raise CheckFailed(
                 "the log was changed: this line is not one of codemix",
-                file=str(self._log_path),
+                file=str(self.log_path),
                 line=number,
                 fix="restore the file from a copy of the ledger",
             ) from None
 
     def _raw_lines(self) -> list[bytes]:
         try:
-            data = self._log_path.read_bytes()
+            data = self.log_path.read_bytes()
         except FileNotFoundError:
             return []
         # After the last newline there is nothing, or what a killed writer left.
@@ -251,14 +252,14 @@ class Ledger:
             "unix_ms": time.time_ns() // 10**6,
         }
         size = sum(len(raw) + 1 for raw in lines)
-        with self._log_path.open("ab") as file:
+        with self.log_path.open("ab") as file:
             file.truncate(size)
             try:
                 file.write(canonical_json(line) + b"\n")
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
-                os.truncate(self._log_path, size)
+                os.truncate(self.log_path, size)
                 raise
         sync_folder(self.folder)
 

@@ -33,6 +33,21 @@ class Compared(Value):
         return self.same == self.total
 
 
+class Coverage(Value):
+    """What was compared, by kind."""
+
+    steps: Compared
+    """By batch and weights."""
+    metrics: Compared
+    """Steps with metrics."""
+    stages: Compared
+    """By the digest of the weights at their end."""
+    tensors: Compared
+    """Of the checkpoint at the original's end."""
+    scores: Compared
+    """Suites, each time they were scored."""
+
+
 class Verdict(Value):
     """What a replay found; an entry of the ledger that refers to the original."""
 
@@ -50,13 +65,7 @@ class Verdict(Value):
     """First step that differs; null unless diverged."""
     channel: Channel | None
     """What differs there; null unless diverged."""
-    steps: Compared
-    metrics: Compared
-    """Steps with metrics."""
-    stages: Compared
-    tensors: Compared
-    """Tensors of the original's last checkpoint."""
-    scores: Compared
+    compared: Coverage
     determinism: Literal["exact", "same-topology", "fast"]
     """What the original claimed."""
     differences: tuple[Difference, ...]

@@ -1,0 +1,88 @@
+"""What an entry says should happen when its run is replayed, read and checked once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ledger.entry import Entry, StageFacts
+from ledger.objects import ObjectStore
+from ledger.series import Point, decode_series
+from ledger.trace import Trace
+from specs.errors import CheckFailed
+from specs.lock import Lock
+
+
+class Expected:
+    """The recorded steps, metrics, tensors and scores of one entry."""
+
+    def __init__(self, entry: Entry, objects: ObjectStore) -> None:
+        """Read every trace.
+
+        Raises:
+            CheckFailed: Something was changed since it was recorded.
+            InputError: Something is missing.
+        """
+        self._objects = objects
+        self._stages = {stage.name: stage for stage in entry.stages}
+        self._traces = {stage.name: self._trace(stage) for stage in entry.stages}
+        self._points = self._read_points(entry)
+        self._point = next(self._points, None)
+        self._checkpoints = {
+            checkpoint.step: checkpoint.tensors for checkpoint in entry.checkpoints
+        }
+        self.lock = Lock.model_validate(objects.get_json(entry.lock))
+        self.scores = {
+            (score.step, score.suite): score.values for score in entry.scores
+        }
+        """Steps done, suite -> name -> number as text."""
+        final = entry.num_steps if entry.num_steps in self._checkpoints else None
+        self.final_tensors = self.tensors(final) if final is not None else {}
+        """Of the checkpoint at the end of the run; empty if there is none."""
+        self.num_metrics = sum(1 for stage in entry.stages for _ in self._series(stage))
+        """Steps with metrics."""
+
+    def stage(self, name: str) -> StageFacts | None:
+        """Return the stage of that name."""
+        return self._stages.get(name)
+
+    def trace(self, stage: str, step: int) -> tuple[str, str] | None:
+        """Return batch and weights of a step; null if the stage has no such step."""
+        trace = self._traces.get(stage)
+        if trace is None or not trace.start_step <= step < trace.stop_step:
+            return None
+        record = trace.at(step)
+        return record.batch, record.weights
+
+    def metrics(self, step: int) -> Mapping[str, str] | None:
+        """Return the metrics of a step, asked for in order; null if not logged."""
+        while self._point is not None and self._point.step < step:
+            self._point = next(self._points, None)
+        if self._point is None or self._point.step != step:
+            return None
+        return self._point.values
+
+    def tensors(self, step: int) -> dict[str, Any] | None:
+        """Return the tensors of the checkpoint after so many steps; null if none."""
+        ref = self._checkpoints.get(step)
+        if ref is None:
+            return None
+        tensors: dict[str, Any] = json.loads(self._objects.get(ref))
+        return tensors
+
+    def _trace(self, stage: StageFacts) -> Trace:
+        name = f"the trace of stage {stage.name}"
+        trace = Trace(self._objects.get(stage.trace), name=name)
+        is_whole = len(trace) == stage.stop_step - stage.start_step
+        starts_right = not len(trace) or trace.start_step == stage.start_step
+        if not (is_whole and starts_right and trace.head == stage.trace_head):
+            raise CheckFailed(f"{name} is not the one of its entry")
+        return trace
+
+    def _read_points(self, entry: Entry) -> Iterator[Point]:
+        for stage in entry.stages:
+            yield from self._series(stage)
+
+    def _series(self, stage: StageFacts) -> Iterator[Point]:
+        return decode_series(self._objects.get(stage.metrics))

@@ -1,0 +1,154 @@
+"""What a journal says has happened so far, as an index over its lines.
+
+Steps are many, so only the places of their lines are kept in memory; everything else is
+kept whole. A run whose arithmetic repeats exactly keeps its first record of a step. One
+that doesn't (`determinism` other than `exact`) forgets, when it resumes, what came
+after the checkpoint: there the later record counts.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ledger.journal import Line, read_event, read_journal
+
+Event = dict[str, Any]
+
+
+@dataclass
+class StageSpan:
+    """One stage as far as it went."""
+
+    name: str
+    start_step: int
+    end: Event | None = None
+    """The event of its end; null while it goes on."""
+    reused: Event | None = None
+    """The event that took it over from an earlier entry; null if trained."""
+
+
+@dataclass
+class History:
+    """The index of one journal, in the order of its events."""
+
+    begins: list[Event] = field(default_factory=list)
+    stages: list[StageSpan] = field(default_factory=list)
+    checkpoints: dict[int, Event] = field(default_factory=dict)
+    """Steps done -> event."""
+    scores: dict[tuple[int, str], Event] = field(default_factory=dict)
+    """Steps done, suite -> event."""
+    artifacts: dict[str, Event] = field(default_factory=dict)
+    """Name -> event; the last one counts."""
+    finish: Event | None = None
+    """How the last process ended; null if it could not say."""
+    first_step: int = 0
+    """First step that was trained; those before it were taken over."""
+    session_ms: list[tuple[int, int]] = field(default_factory=list)
+    """Per process: when it wrote its first and its last line."""
+    _starts: array[int] = field(default_factory=lambda: array("q"))
+
+    @property
+    def next_step(self) -> int:
+        """The first step that is not recorded."""
+        return self.first_step + len(self._starts)
+
+    def line_start(self, step: int) -> int:
+        """Byte offset of the line that counts for a recorded step."""
+        return self._starts[step - self.first_step]
+
+    def apply(self, line: Line) -> None:
+        """Take one more line into account."""
+        event = line.event
+        kind = event["kind"]
+        if kind == "begin":
+            self._begin(event)
+        else:
+            first, last = self.session_ms[-1]
+            self.session_ms[-1] = (first, max(last, event["unix_ms"]))
+        if kind == "step":
+            self._starts.append(line.start)
+        elif kind == "stage_begin":
+            self.stages.append(StageSpan(event["name"], event["step"]))
+        elif kind == "stage_end":
+            self.stages[-1].end = event
+        elif kind == "stage_reused":
+            span = StageSpan(event["name"], event["start_step"], reused=event)
+            self.stages.append(span)
+            self.first_step = event["stop_step"]
+        elif kind == "checkpoint":
+            self.checkpoints[event["step"]] = event
+        elif kind == "scores":
+            self.scores[event["step"], event["suite"]] = event
+        elif kind == "artifact":
+            self.artifacts[event["name"]] = event
+        elif kind == "finish":
+            self.finish = event
+
+    def stage(self, name: str) -> StageSpan | None:
+        """Return the stage of that name, if it has begun."""
+        return next((span for span in self.stages if span.name == name), None)
+
+    def _begin(self, event: Event) -> None:
+        if self.begins and event["determinism"] != "exact":
+            self._forget_after(event["resumed_from"] or 0)
+        self.begins.append(event)
+        self.session_ms.append((event["unix_ms"], event["unix_ms"]))
+        self.finish = None
+
+    def _forget_after(self, step: int) -> None:
+        """Drop what was recorded for `step` and later steps."""
+        del self._starts[max(0, step - self.first_step) :]
+        self.stages = [
+            span for span in self.stages if span.reused or span.start_step <= step
+        ]
+        for span in self.stages:
+            if span.end and span.end["step"] > step:
+                span.end = None
+        self.checkpoints = {
+            done: event for done, event in self.checkpoints.items() if done <= step
+        }
+        self.scores = {
+            key: event for key, event in self.scores.items() if key[0] <= step
+        }
+
+
+def read_history(path: Path) -> History:
+    """Index a journal; of a missing one, nothing has happened.
+
+    Raises:
+        InputError: The journal is damaged.
+    """
+    history = History()
+    if path.exists():
+        for line in read_journal(path):
+            history.apply(line)
+    return history
+
+
+def recorded_step(history: History, path: Path, step: int) -> Event:
+    """Read the event of a recorded step."""
+    return read_event(path, history.line_start(step))
+
+
+def num_recorded_steps(folder: Path) -> int:
+    """Count the steps from the first on that a run's journal holds without a gap.
+
+    After a power cut the journal may end before the last checkpoint: resume from a
+    checkpoint of at most so many steps, and the record stays whole.
+
+    Args:
+        folder: Of the run; its journal may be missing.
+    """
+    return read_history(folder / "journal.jsonl").next_step
+
+
+def completed_entry(folder: Path) -> str | None:
+    """Return the digest of the entry that a run came to; null if it isn't complete."""
+    finish = read_history(folder / "journal.jsonl").finish
+    if finish is None or finish["outcome"]["status"] != "completed":
+        return None
+    digest: str = finish["entry"]
+    return digest

@@ -1,0 +1,195 @@
+"""The one place that talks to MLflow: runs, metrics, tags, files, by explicit address.
+
+Importing MLflow takes seconds, and what it prints is not for the terminal: this module
+is only ever loaded in a process of its own, see `ledger.deliver`. Every write may be
+done twice and counts once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ledger.mirror import ENTRY_TAG, RECORDING_TAG, Files, MetricPoint
+
+SQLITE = "sqlite:///"
+"""How the address of a SQLite file begins; its path follows."""
+
+Item = TypeVar("Item")
+
+BATCH_METRICS = 1000
+_BATCH_PARAMS = 100
+_BATCH_TAGS = 100
+
+
+class Refused(Exception):
+    """MLflow will never take what it was given, however often it is tried."""
+
+
+class MlflowIndex:
+    """A connection to one MLflow store."""
+
+    def __init__(self, uri: str, *, artifacts: Path) -> None:
+        """Connect; make the store's tables if they are missing.
+
+        Args:
+            uri: Absolute address of the store.
+            artifacts: Folder for files, where the store is not a server with its own.
+        """
+        # A training machine must never wait minutes for a dead server, and nobody
+        # asked it to phone home. Set before MLflow is loaded.
+        os.environ.update(
+            MLFLOW_DISABLE_TELEMETRY="true",
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
+            MLFLOW_HTTP_REQUEST_TIMEOUT="10",
+            MLFLOW_TRUNCATE_LONG_VALUES="false",
+        )
+        self._uri = uri
+        self._artifacts = artifacts
+        with _first_open(uri):
+            from mlflow import MlflowClient
+
+            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            self._client.search_experiments(max_results=1)
+
+    def open_run(
+        self, experiment: str, run_name: str, tags: Mapping[str, str]
+    ) -> tuple[str, bool]:
+        """Return the MLflow run of a recording, and whether it had to be made.
+
+        Args:
+            experiment: Name of the MLflow experiment.
+            run_name: What MLflow shows.
+            tags: With `RECORDING_TAG`, by which the run is found again.
+        """
+        experiment_id = self._experiment(experiment)
+        known = self._find_run(experiment_id, tags[RECORDING_TAG])
+        if known is not None:
+            return known, False
+        run = self._client.create_run(experiment_id, run_name=run_name, tags=dict(tags))
+        return str(run.info.run_id), True
+
+    def mark_running(self, run_id: str) -> None:
+        """Say that a run is going on, or going on again."""
+        self._client.update_run(run_id, status="RUNNING")
+
+    def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        """Log parameters; they are written once and never change."""
+        from mlflow.entities import Param
+
+        for batch in _batches(params.items(), _BATCH_PARAMS):
+            values = [Param(key, value) for key, value in batch]
+            self._log_batch(run_id, params=values)
+
+    def log_metrics(self, run_id: str, points: Iterable[MetricPoint]) -> None:
+        """Log numbers; the same point twice is one point."""
+        from mlflow.entities import Metric
+
+        for batch in _batches(points, BATCH_METRICS):
+            values = [
+                Metric(point.key, point.value, point.unix_ms, point.step)
+                for point in batch
+            ]
+            self._log_batch(run_id, metrics=values)
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags, over earlier values."""
+        from mlflow.entities import RunTag
+
+        for batch in _batches(tags.items(), _BATCH_TAGS):
+            self._log_batch(run_id, tags=[RunTag(key, value) for key, value in batch])
+
+    def log_files(self, run_id: str, files: Files) -> None:
+        """Store files as artifacts, over earlier ones of the same name."""
+        with tempfile.TemporaryDirectory(prefix="codemix-") as folder:
+            for name, data in files.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            self._client.log_artifacts(run_id, folder)
+
+    def end_run(self, run_id: str, status: str, ended_ms: int) -> None:
+        """Set how and when a run ended, over what it said before."""
+        self._client.set_terminated(run_id, status=status, end_time=ended_ms)
+
+    def has_entry(self, experiment: str, recording: str, digest: str) -> bool:
+        """Whether a recording's run is there, with everything of an entry."""
+        experiment_id = self._experiment(experiment)
+        run_id = self._find_run(experiment_id, recording)
+        if run_id is None:
+            return False
+        tags = self._client.get_run(run_id).data.tags
+        return bool(tags.get(ENTRY_TAG) == digest)
+
+    def _find_run(self, experiment_id: str, recording: str) -> str | None:
+        runs = self._client.search_runs(
+            [experiment_id],
+            filter_string=f"tags.`{RECORDING_TAG}` = '{recording}'",
+            max_results=1,
+        )
+        return str(runs[0].info.run_id) if runs else None
+
+    def _experiment(self, name: str) -> str:
+        from mlflow.exceptions import MlflowException
+
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            location = None
+            if not self._uri.startswith(("http://", "https://")):
+                location = (self._artifacts / name).absolute().as_uri()
+            try:
+                made = self._client.create_experiment(name, artifact_location=location)
+                return str(made)
+            except MlflowException:
+                # Another process was faster; if not, the next line says what is wrong.
+                found = self._client.get_experiment_by_name(name)
+                if found is None:
+                    raise
+        if found.lifecycle_stage == "deleted":
+            self._client.restore_experiment(found.experiment_id)
+        return str(found.experiment_id)
+
+    def _log_batch(self, run_id: str, **values: Any) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.log_batch(run_id, **values)
+        except MlflowException as error:
+            if error.error_code == "INVALID_PARAMETER_VALUE":
+                raise Refused(str(error)) from error
+            raise
+
+
+@contextmanager
+def _first_open(uri: str) -> Iterator[None]:
+    """Let one process at a time make the tables of a SQLite file.
+
+    MLflow's own initialisation is not safe against a second process. Write-ahead
+    logging lets readers and a writer work side by side afterwards.
+    """
+    if not uri.startswith(SQLITE):
+        yield
+        return
+    path = Path(uri.removeprefix(SQLITE))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+        database = sqlite3.connect(path, timeout=30)
+        try:
+            database.execute("PRAGMA journal_mode=wal")
+        finally:
+            database.close()
+
+
+def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
