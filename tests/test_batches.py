@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from plans import make_plan
+from order_plans import make_plan
 
 from runtime.batches import BatchReader, read_batch
 from runtime.mixture import Mixture

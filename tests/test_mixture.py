@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plans import make_plan
+from order_plans import make_plan
 
 from runtime.mixture import PREFIX_BOUND, Mixture
 from specs.checks import LIMIT

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from eval_fakes import ByteCodec, MemoryStore
-from plans import make_plan
+from order_plans import make_plan
 
 from runtime.batches import read_batch
 from runtime.mixture import Mixture
