@@ -1,0 +1,129 @@
+"""From a spec, or from a ledger entry, to everything that training needs on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.entry import Entry
+from ledger.store import Ledger
+from runtime.batches import read_batch
+from runtime.pin import pin
+from runtime.pinned import check_pinned
+from runtime.prepare import prepare
+from runtime.prepared import Prepared, open_prepared
+from runtime.progress import Listener, ignore_progress
+from specs.costs import check_epochs
+from specs.errors import InputError
+from specs.experiment import Experiment
+from specs.loading import (
+    find_workspace,
+    load_experiment,
+    load_lock,
+    lock_path,
+    save_lock,
+)
+from specs.lock import Lock
+from specs.plan import Plan
+from specs.resolve import plan_experiment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """An experiment whose bytes are pinned, checked and tokenised."""
+
+    experiment: Experiment
+    raw_spec: str
+    """Text of the spec file as its author wrote it."""
+    plan: Plan
+    lock: Lock
+    workspace: Path
+    """The folder that holds `.dvc/`."""
+    prepared: Prepared
+
+    def file_of(self, key: str) -> Path:
+        """Return the one file of an input, named as in the lock."""
+        return self.workspace / self.lock.inputs[key].files[0].path
+
+    def batch(self, step: int) -> NDArray[np.int32]:
+        """Return B x (L + 1) tokens of a step, by looking them up."""
+        return read_batch(self.prepared.mixture.at(step), self.prepared.stores)
+
+    def sources_of(self, step: int) -> dict[str, int]:
+        """Return how many sequences of each source a step has."""
+        order = self.prepared.mixture.at(step)
+        counts = np.bincount(order.source_index, minlength=len(order.sources))
+        return dict(zip(order.sources, counts.tolist(), strict=True))
+
+
+def ready_spec(spec_path: Path, *, progress: Listener = ignore_progress) -> Ready:
+    """Check a spec and bring its data to where training can read it.
+
+    A spec without a lock is pinned first. A lock that is there is never changed
+    silently: what differs from it is an error.
+
+    Raises:
+        SpecError: The spec is wrong, or goes over a source too often.
+        InputError: The data is missing, corrupt, or not what the lock says.
+    """
+    experiment = load_experiment(spec_path)
+    workspace = find_workspace(spec_path)
+    path = lock_path(spec_path)
+    if not path.exists():
+        pin(spec_path, experiment, workspace, progress)
+    locked = load_lock(path)
+    found = _made_ready(
+        experiment, spec_path.read_text("utf-8"), locked, workspace, progress
+    )
+    if found.lock != locked:
+        save_lock(found.lock, path)
+    return found
+
+
+def ready_entry(
+    entry: Entry, ledger: Ledger, workspace: Path, *, progress: Listener
+) -> Ready:
+    """Bring the data of a ledger entry to where a replay can read it.
+
+    The spec and the lock are the entry's own; the files beside them in the workspace
+    are not looked at.
+
+    Raises:
+        CheckFailed: A document of the entry is not what the entry says.
+        InputError: The data is missing or not what the entry's lock says.
+    """
+    experiment = Experiment.model_validate(entry.spec)
+    raw_spec = ledger.objects.get(entry.raw_spec).decode()
+    locked = Lock.model_validate_json(ledger.objects.get(entry.lock))
+    found = _made_ready(experiment, raw_spec, locked, workspace, progress)
+    if found.plan.digest != entry.plan.sha256:
+        raise InputError(
+            "this codemix plans the entry's spec differently: "
+            f"{found.plan.digest[:12]}, the entry has {entry.plan.sha256[:12]}",
+            fix=f"install codemix {entry.code.codemix}, which made the entry",
+        )
+    return found
+
+
+def _made_ready(
+    experiment: Experiment,
+    raw_spec: str,
+    lock: Lock,
+    workspace: Path,
+    progress: Listener,
+) -> Ready:
+    plan = plan_experiment(experiment)
+    check_pinned(experiment, lock, workspace, progress)
+    lock = prepare(experiment, plan, lock, workspace, progress=progress)
+    check_epochs(plan, lock)
+    return Ready(
+        experiment=experiment,
+        raw_spec=raw_spec,
+        plan=plan,
+        lock=lock,
+        workspace=workspace,
+        prepared=open_prepared(plan, lock, workspace),
+    )

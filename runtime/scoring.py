@@ -1,0 +1,60 @@
+"""What training asks of whoever scores its weights.
+
+The evaluations stand to the right of this package, so they are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.facts import JsonObject
+from runtime.ready import Ready
+from specs.experiment import Experiment
+
+# B rows per call, L tokens scored per row
+
+
+class LossFunction(Protocol):
+    """The model with its weights of some step."""
+
+    def __call__(self, tokens: NDArray[np.int32], /) -> NDArray[np.float32]:
+        """Return B x L losses in nats for B x (L + 1) tokens."""
+        ...
+
+
+class Score(Protocol):
+    """What one suite gave for one set of weights."""
+
+    @property
+    def suite(self) -> str:
+        """Name, unique among the suites of an experiment."""
+        ...
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Name -> number."""
+        ...
+
+    @property
+    def detail(self) -> JsonObject:
+        """What the numbers were made of."""
+        ...
+
+
+class Evaluator(Protocol):
+    """Scores the weights of one experiment."""
+
+    def check(self, experiment: Experiment) -> None:
+        """Refuse what can't be scored, before any work is done."""
+
+    def prepare(self, ready: Ready) -> Score | None:
+        """Read everything that is going to be scored; return baselines for scale."""
+
+    def score(
+        self, token_losses: LossFunction, *, rows: int, length: int
+    ) -> Sequence[Score]:
+        """Score one set of weights, in calls of `rows` rows of at most `length`."""
