@@ -15,6 +15,7 @@ from typing import Any
 
 from specs.document import Document
 from specs.errors import Problem, SpecError
+from specs.experiment import Experiment
 from specs.names import did_you_mean
 from specs.rules import BrokenRules, Place, broken, shown
 
@@ -102,6 +103,9 @@ def _place(key: str, plain: dict[str, Any]) -> Place:
     parts = key.split(".")
     if parts[0] in _NOT_VARIED:
         raise broken(f"{parts[0]} can't vary", "vary something else")
+    if parts[0] not in Experiment.model_fields:
+        fix = did_you_mean(parts[0], list(Experiment.model_fields))
+        raise broken(f"unknown key {shown(parts[0])}", fix)
     place: list[str | int] = []
     found: Any = plain
     for index, part in enumerate(parts):
@@ -113,12 +117,9 @@ def _place(key: str, plain: dict[str, Any]) -> Place:
             place.append(int(part))
             found = found[int(part)]
         elif isinstance(found, Mapping):
-            if part not in found and index < len(parts) - 1:
-                raise broken(
-                    f"{shown(part)} is not there", did_you_mean(part, list(found))
-                )
+            # What is not written has its defaults; validation finds a typo there.
             place.append(part)
-            found = found.get(part)
+            found = found.get(part, {})
         else:
             raise broken(f"{above} holds no other values", f"write {above!r}")
     return tuple(place)
@@ -147,11 +148,13 @@ def _with(value: Any, place: Place, new: Any) -> Any:
     """Return a copy of a value with another one at a place."""
     if not place:
         return new
-    copy = list(value) if isinstance(value, list) else dict(value)
-    copy[place[0]] = _with(  # type: ignore[index]
-        value[place[0]] if len(place) > 1 else None, place[1:], new
-    )
-    return copy
+    first, rest = place[0], place[1:]
+    if isinstance(value, list):
+        return [
+            _with(one, rest, new) if index == first else one
+            for index, one in enumerate(value)
+        ]
+    return {**value, first: _with(value.get(first, {}), rest, new)}
 
 
 def _names(

@@ -119,6 +119,9 @@ def _fix_of_extra(loc: Place, meant: Place | None) -> str:
         return f"did you mean {str(meant[-1])!r}?"
     model: type[BaseModel] | None = model_at(Experiment, loc[:-1])
     keys = known_keys(model) if model is not None else []
+    close = suggestion(str(loc[-1]), keys)
+    if close is not None:
+        return f"did you mean {close!r}, which is there already?"
     return f"delete it; known keys: {', '.join(keys)}"
 
 

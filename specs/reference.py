@@ -36,7 +36,7 @@ comes to.
   anchors, aliases, tags and merge keys are errors.
 - Editors check a file while it is typed that begins with
   `# yaml-language-server: $schema=PATH/TO/experiment.v1.json`; `codemix schema` prints
-  that JSON Schema. It says what JSON Schema can say, `codemix validate` checks the rest.
+  that JSON Schema. It says what JSON Schema can; `codemix validate` checks the rest.
 - Counts may be written as `4096`, `10M` or `1.5B`: K, M, B, T are powers of 1000.
   Shares may be written as `0.1%` or `0.001`.
 - Paths are relative to the workspace, the nearest folder above that holds `.dvc`, and
