@@ -91,6 +91,13 @@ class History:
         """Return the stage of that name, if it has begun."""
         return next((span for span in self.stages if span.name == name), None)
 
+    @property
+    def unended_stage(self) -> str | None:
+        """Name of the stage that goes on; null between stages."""
+        last = self.stages[-1] if self.stages else None
+        is_open = last is not None and last.end is None and last.reused is None
+        return last.name if last is not None and is_open else None
+
     def _begin(self, event: Event) -> None:
         if self.begins and event["determinism"] != "exact":
             self._forget_after(event["resumed_from"] or 0)

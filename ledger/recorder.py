@@ -124,8 +124,12 @@ class Recorder(Protocol):
 
     `begin`, then per stage `stage_begin`, steps, scores and checkpoints, `stage_end`
     (or `stage_reused` alone), at last `finish`, which is called once, also after a
-    failure. A resumed run begins again and reports the steps after its checkpoint once
-    more: they are compared with what was recorded, not recorded twice.
+    failure.
+
+    A resumed run begins again, reports the checkpoint that it starts from, and then
+    everything that comes after it: it is compared with what was recorded, not recorded
+    twice. Where the checkpoint is at a stage's end, that end and its scores come after
+    it. So whatever a killed process did but could not report is reported now.
 
     Raises:
         Diverged: From any call: what happens is not what was recorded.

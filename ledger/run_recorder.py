@@ -91,6 +91,8 @@ class RunRecorder:
     def stage_begin(self, name: str, step: int) -> None:
         """Append the start of a stage, unless it is recorded already."""
         if self._history.stage(name) is None:
+            unended = self._history.unended_stage
+            assert unended is None, f"stage_begin {name} while {unended} goes on"
             self._append("stage_begin", name=name, step=step)
 
     def scores(

@@ -67,7 +67,7 @@ class Trace:
                 self.start_step = int(match[1])
             if match is None or int(match[1]) != self.start_step + index:
                 raise _damaged(name, f"line {index + 2} is malformed or out of order")
-            chain = _next_chain(chain, line[:-65])
+            chain = _next_chain(chain, line[:-66])
             if chain != match[4]:
                 raise _damaged(name, f"the chain breaks at step {int(match[1])}")
         self.head = chain.decode()
