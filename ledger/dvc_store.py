@@ -49,6 +49,23 @@ class DvcStore:
     def __init__(self, workspace: Path):
         """Name the folder that holds `.dvc/`; nothing is opened yet."""
         self.workspace = workspace
+        self._read: dict[Path, Any] = {}
+
+    def initialise(self) -> None:
+        """Make the folder, which is in a git repository, one that DVC works in.
+
+        Raises:
+            InputError: DVC refuses.
+        """
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+
+        _quieten()  # After the imports, which set DVC's log up.
+        try:
+            # The repository may begin further up.
+            Repo.init(str(self.workspace), subdir=True).close()
+        except DvcException as error:
+            raise InputError(_first_cause(error)) from None
 
     def find(self, path: str) -> Tracked | None:
         """Return the output that a path is, or is inside of."""
@@ -83,7 +100,6 @@ class DvcStore:
     def cache_folder(self) -> Path:
         """The folder of the local cache."""
         if not hasattr(self, "_cache_folder"):
-            _quieten()
             from dvc.config import Config
 
             config = Config(str(self.workspace / ".dvc"), validate=False)
@@ -99,6 +115,7 @@ class DvcStore:
         """
         with self._repo() as repo:
             repo.add([str(self.workspace / path) for path in paths])
+        self._read.clear()
 
     def import_url(self, url: str, path: str) -> None:
         """Download a file and track where it came from.
@@ -110,10 +127,11 @@ class DvcStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._repo() as repo:
             repo.imp_url(url, out=str(target), force=True)
+        self._read.clear()
 
     def imported_url(self, path: str) -> str | None:
         """Return where a tracked file was downloaded from."""
-        value = _read_yaml(self.workspace / f"{path}.dvc")
+        value = self._yaml(self.workspace / f"{path}.dvc")
         deps = value.get("deps") or [{}]
         url = deps[0].get("path")
         return None if url is None else str(url)
@@ -149,10 +167,11 @@ class DvcStore:
     @contextmanager
     def _repo(self) -> Iterator[Any]:
         """Open DVC's own view, with its complaints made ours."""
-        _quieten()
         from dvc.exceptions import DvcException
         from dvc.lock import LockError
         from dvc.repo import Repo
+
+        _quieten()  # After the imports, which set DVC's log up.
 
         try:
             with Repo(str(self.workspace)) as repo:
@@ -169,7 +188,7 @@ class DvcStore:
         path = self.workspace / name
         if not path.is_file():
             return None
-        outs = _read_yaml(path).get("outs") or []
+        outs = self._yaml(path).get("outs") or []
         if len(outs) != 1 or "path" not in outs[0]:
             return None
         folder = PurePosixPath(name).parent
@@ -178,13 +197,13 @@ class DvcStore:
     def _stage(self, place: PurePosixPath) -> Tracked | None:
         """Look a path up among the outputs of the stages above it."""
         for folder in place.parents:
-            lock = _read_yaml(self.workspace / folder / "dvc.lock").get("stages") or {}
+            lock = self._yaml(self.workspace / folder / "dvc.lock").get("stages") or {}
             for stage, value in lock.items():
                 for out in value.get("outs") or []:
                     if folder / out["path"] == place:
                         name = str(folder / f"dvc.yaml:{stage}")
                         return Tracked(str(place), name, out.get("md5"))
-            stages = _read_yaml(self.workspace / folder / "dvc.yaml").get("stages")
+            stages = self._yaml(self.workspace / folder / "dvc.yaml").get("stages")
             for stage, value in (stages or {}).items():
                 for out in value.get("outs") or []:
                     path = next(iter(out)) if isinstance(out, dict) else out
@@ -197,9 +216,15 @@ class DvcStore:
         path = self.cached(md5)
         if path is None:
             return {}
-        return {
-            entry["relpath"]: entry["md5"] for entry in json.loads(path.read_bytes())
-        }
+        if path not in self._read:
+            entries = json.loads(path.read_bytes())
+            self._read[path] = {one["relpath"]: one["md5"] for one in entries}
+        return self._read[path]  # type: ignore[no-any-return]
+
+    def _yaml(self, path: Path) -> dict[str, Any]:
+        if path not in self._read:
+            self._read[path] = _read_yaml(path)
+        return self._read[path]  # type: ignore[no-any-return]
 
 
 def _quieten() -> None:
