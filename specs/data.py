@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from specs.base import SpecValue
 from specs.quantities import Count, Location, Share, Whole
@@ -173,8 +173,18 @@ class TokenizerTraining(SpecValue):
     """Bytes of text to learn from, taken from the training split."""
 
 
+def _one_origin_in_schema(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema what `_one_origin` does."""
+    schema["oneOf"] = [
+        {"properties": {"file": {"type": "string"}}, "required": ["file"]},
+        {"properties": {"train": {"type": "object"}}, "required": ["train"]},
+    ]
+
+
 class Tokenizer(SpecValue):
     """A SentencePiece model: loaded from a file, or trained."""
+
+    model_config = ConfigDict(json_schema_extra=_one_origin_in_schema)
 
     vocab_size: Annotated[int, Field(ge=300, lt=2**31, examples=[32000])]
     """Pieces, the 256 byte pieces included; also the rows of the embedding table."""

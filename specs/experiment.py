@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from specs.base import SpecValue
 from specs.canonical import digest_of
@@ -12,7 +12,7 @@ from specs.checks import experiment_rules
 from specs.data import Name, Source, Tokenizer, Weights
 from specs.model import AdamW, Model, Precision
 from specs.quantities import MAX_COUNT, Location, Whole
-from specs.rules import broken, raise_broken
+from specs.rules import broken, raise_broken, shown
 from specs.stages import Batch, Stage
 
 SPEC_VERSION = 1
@@ -80,10 +80,17 @@ Stages = Annotated[
 ]
 
 
+def check_version(value: Any) -> Any:
+    """Refuse `true`, which Python takes for a 1."""
+    if isinstance(value, bool):
+        raise broken(f"must be {SPEC_VERSION}, got {shown(value)}", "write a number")
+    return value
+
+
 class Experiment(SpecValue):
     """An experiment spec, version 1."""
 
-    codemix: Literal[1]
+    codemix: Annotated[Literal[1], BeforeValidator(check_version)]
     """Version of the spec language."""
 
     name: Annotated[

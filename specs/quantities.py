@@ -29,8 +29,9 @@ def parse_count(value: Any) -> int:
     if type(value) is int:
         return value
     fix = "write it like 4096, 10M or 1.5B (K, M, B, T are powers of 1000)"
-    if isinstance(value, str) and _COUNT.fullmatch(value.upper()):
-        fix = f"did you mean {value.upper()!r}?"
+    meant = value.upper().replace("_", "") if isinstance(value, str) else ""
+    if _COUNT.fullmatch(meant) and len(meant) <= 30:
+        fix = f"did you mean {meant}?"
     match = _COUNT.fullmatch(value) if isinstance(value, str) else None
     if match is None or len(match[0]) > 30:
         raise broken(f"must be a count such as 4096 or 10M, got {shown(value)}", fix)

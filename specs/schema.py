@@ -95,14 +95,13 @@ def validate_document(value: Any) -> None:
         SpecError: With every problem, each by its dotted path.
     """
     from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
 
     schema = json.loads(schema_path().read_text("utf-8"))
-    problems = []
-    for error in Draft202012Validator(schema).iter_errors(value):
-        # Of a union, the member that comes closest is the one that was meant.
-        closest = best_match([error]) or error
-        problems.append(_problem(closest))
+    problems = [
+        _problem(inner)
+        for error in Draft202012Validator(schema).iter_errors(value)
+        for inner in _innermost(error)
+    ]
     if problems:
         raise SpecError(sorted(dict.fromkeys(problems), key=lambda one: one.path or ""))
 
@@ -117,6 +116,25 @@ def main(arguments: list[str]) -> int:
         return 0
     sys.stderr.write(f"{path.name} is stale: python -m specs.schema --write\n")
     return 1
+
+
+def _innermost(error: ValidationError) -> list[ValidationError]:
+    """Open a union: the errors of the member that was probably meant."""
+    if not error.context:
+        return [error]
+    members: dict[Any, list[ValidationError]] = {}
+    for inner in error.context:
+        members.setdefault(inner.schema_path[0], []).append(inner)
+    meant = min(members.values(), key=lambda errors: (_is_other(errors), len(errors)))
+    return [innermost for inner in meant for innermost in _innermost(inner)]
+
+
+def _is_other(errors: list[ValidationError]) -> bool:
+    """Tell a member of a union that has another type or tag than the value."""
+    return any(
+        error.validator in ("type", "const") and len(error.path) <= 1
+        for error in errors
+    )
 
 
 def _problem(error: ValidationError) -> Problem:
@@ -159,8 +177,8 @@ def _partial(schema: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
             defs[name] = {**_partial(whole, defs), "title": name}
         return {**copy.deepcopy(schema), "$ref": f"#/$defs/{name}"}
     if "properties" in schema:
-        # The only `anyOf` beside properties lists what may be required instead.
-        left_out = {"required", "anyOf"}
+        # A union beside properties lists what may be required instead.
+        left_out = {"required", "anyOf", "oneOf"}
         kept = {key: schema[key] for key in schema if key not in left_out}
         partial = copy.deepcopy(kept)
         for key, value in schema["properties"].items():
