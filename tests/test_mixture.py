@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,11 @@ from order_plans import make_plan
 from runtime.mixture import PREFIX_BOUND, Mixture
 from specs.checks import LIMIT
 from specs.errors import InputError
+from specs.loading import load_experiment
 from specs.plan import Plan
+from specs.resolve import plan_experiment
+
+ROOT = Path(__file__).resolve().parent.parent
 
 NAMES = ["apples", "bread", "code", "dust", "eggs", "fish", "games", "haystacks"]
 
@@ -220,6 +225,18 @@ def test_too_small_sources_are_all_named():
         "sources.bread",
         "sources.eggs",
     ]
+
+
+@pytest.mark.parametrize("name", ["debug", "quickstart"])
+def test_shipped_specs_get_the_sequences_that_were_planned(name):
+    plan = plan_experiment(load_experiment(ROOT / "specs" / f"{name}.yaml"))
+    mixture = mixture_of(plan, tokens=500_000)
+    for stage in plan.stages:
+        realised: Counter[str] = Counter()
+        for step in range(stage.start_step, stage.stop_step):
+            realised.update(names_of(mixture.at(step)))
+        assert realised == stage.sequences
+        assert realised.total() == stage.num_sequences
 
 
 def test_the_order_of_a_fixed_plan_never_changes(golden):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from eval_fakes import ByteCodec, MemoryStore
@@ -8,7 +9,10 @@ from order_plans import make_plan
 
 from runtime.batches import read_batch
 from runtime.mixture import Mixture
+from runtime.shard_writer import ShardWriter
 from runtime.show import show_rows
+from runtime.store_format import Manifest, SplitRecord
+from runtime.token_store import TokenStore
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,74 @@ def test_rows_show_their_documents_and_text():
         (3, 0, 3),
         (4, 0, 1),
     ]
+
+
+def test_rows_of_a_store_on_disk_lead_back_to_their_documents(tmp_path, rng):
+    documents = {
+        ("a.txt", "b.txt")[file] + f":{number}": rng.integers(2, 300, size=length)
+        for file, number, length in [(0, 1, 30), (0, 2, 3), (1, 1, 50), (1, 9, 41)]
+    }
+    store = write_store(tmp_path, documents)
+    plan = make_plan([{"notes": 15}], sequences_per_step=15)
+    order = Mixture(plan, {"notes": store.num_tokens}).at(0)
+    rows = show_rows(order, {"notes": store}, NumberCodec(), lane_sequences=1)
+    batch = read_batch(order, {"notes": store})
+    assert len({row.start_token for row in rows}) == 15
+    for row, tokens in zip(rows, batch[:, :-1], strict=True):
+        shown: list[int] = []
+        for piece in row.pieces:
+            whole = [*documents[f"{piece.file}:{piece.number}"], 1]
+            assert piece.document_tokens == len(whole)
+            part = whole[piece.first_token : piece.stop_token]
+            assert piece.text == NumberCodec().decode([t for t in part if t != 1])
+            shown += part
+        np.testing.assert_array_equal(tokens, shown)
+
+
+class NumberCodec:
+    """Tokens as numbers."""
+
+    eos_id = 1
+
+    def decode(self, tokens: list[int]) -> str:
+        return " ".join(map(str, tokens))
+
+
+def write_store(folder: Path, documents: dict[str, np.ndarray]) -> TokenStore:
+    """Write a store of one split, a shard for each file `NAME:NUMBER` comes from."""
+    files = sorted({name.partition(":")[0] for name in documents})
+    shards = []
+    for shard, file in enumerate(files):
+        writer = ShardWriter(
+            folder, split="train", shard=shard, order_key=5, vocab_size=300
+        )
+        for name, tokens in documents.items():
+            if name.startswith(file):
+                number = int(name.partition(":")[2])
+                tokens = np.append(tokens, 1)
+                writer.add(tokens, file=shard, number=number, num_bytes=0)
+        shards.append(writer.finish())
+    split = SplitRecord(
+        shards=tuple(shards),
+        num_tokens=sum(shard.num_tokens for shard in shards),
+        num_documents=len(documents),
+        num_bytes=0,
+    )
+    manifest = Manifest(
+        store=1,
+        identity="0" * 64,
+        source="notes",
+        tokenizer_sha256="0" * 64,
+        vocab_size=300,
+        eos_id=1,
+        files=tuple(files),
+        splits={"train": split},
+        read=len(documents),
+        dropped={},
+        reserved=0,
+        corrupt=0,
+    )
+    return TokenStore(folder, "train", manifest)
 
 
 def test_chosen_rows_alone_are_shown():
