@@ -174,7 +174,7 @@ def _print_error(kind: str, problems: Sequence[Problem], *, as_json: bool) -> No
 def _printable(text: str) -> str:
     """Escape what would move the cursor or colour the terminal."""
     return "".join(
-        char if char == "\n" or char.isprintable() else ascii(char)[1:-1]
+        char if char in "\n\t" or char.isprintable() else ascii(char)[1:-1]
         for char in text
     )
 

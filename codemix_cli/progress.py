@@ -13,15 +13,22 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from codemix_cli.wording import duration
+from codemix_cli.wording import duration, scaled
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from runtime.progress import Listener, Progress
+    from runtime.progress import (
+        Listener,
+        Progress,
+        TrainingListener,
+        TrainingProgress,
+    )
 
-SECONDS_BETWEEN_LINES = 30.0
 LINES_PER_TASK = 20
+"""At most, but for long tasks, which say something every `MAX_SILENT_SECONDS`."""
+MIN_SILENT_SECONDS = 1.0
+MAX_SILENT_SECONDS = 30.0
 
 
 class Meter(Protocol):
@@ -51,6 +58,24 @@ def listener(meter: Meter) -> Listener:
         documents = progress.documents
         note = f"{documents:,} documents" if documents else ""
         meter.show(progress.task, progress.done_bytes, progress.total_bytes, note)
+
+    return listen
+
+
+def training_listener(meter: Meter) -> TrainingListener:
+    """Return the callback that training reports its steps to."""
+    # A step that is not logged has no loss; the last one says more than nothing.
+    last = {"loss": "", "pace": ""}
+
+    def listen(progress: TrainingProgress) -> None:
+        if progress.loss is not None:
+            last["loss"] = f"loss {progress.loss:.4f}"
+        if progress.tokens_per_second is not None:
+            last["pace"] = f"{scaled(round(progress.tokens_per_second))} tokens/s"
+        step = f"step {progress.step:,} of {progress.num_steps:,}"
+        parts = [f"stage {progress.stage}", step, last["loss"], last["pace"]]
+        note = "  ".join(part for part in parts if part)
+        meter.show("train", progress.step, progress.num_steps, note)
 
     return listen
 
@@ -87,11 +112,11 @@ class LineMeter:
         last_done, last_time = self._last
         if done == last_done:
             return False
-        return (
-            done >= total
-            or (done - last_done) * LINES_PER_TASK >= total
-            or now - last_time >= SECONDS_BETWEEN_LINES
-        )
+        if done >= total:
+            return True
+        silent = now - last_time
+        is_far = (done - last_done) * LINES_PER_TASK >= total
+        return silent >= (MIN_SILENT_SECONDS if is_far else MAX_SILENT_SECONDS)
 
     def _left(self, done: int, total: int, now: float) -> str:
         first_done, start = self._first

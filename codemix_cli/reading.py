@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 """The one spec that most commands take."""
 
+entry_argument = click.argument("entry")
+"""An entry of the ledger: the beginning of its digest, or its unique name."""
+
+ledger_option = click.option(
+    "--ledger",
+    metavar="URI",
+    envvar="CODEMIX_LEDGER",
+    help="MLflow store; by default MLFLOW_TRACKING_URI, or a file of the workspace.",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSpec:

@@ -24,3 +24,26 @@ Listener = Callable[[Progress], None]
 
 def ignore_progress(progress: Progress) -> None:
     """Listen to nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingProgress:
+    """How far training is, after a step."""
+
+    stage: str
+    step: int
+    """Steps done, over the whole run."""
+    num_steps: int
+    """Steps of the whole run."""
+    loss: float | None = None
+    """In nats per token; None where the step is not logged."""
+    tokens_per_second: float | None = None
+    """Over the last steps, on the wall."""
+
+
+TrainingListener = Callable[[TrainingProgress], None]
+"""Called after steps, from the thread that trains."""
+
+
+def ignore_training(progress: TrainingProgress) -> None:
+    """Listen to nothing."""

@@ -1,0 +1,24 @@
+"""`codemix ledger`: one file per command here too."""
+
+from __future__ import annotations
+
+import click
+
+from codemix_cli.main import LazyGroup
+
+COMMANDS = {
+    "list": "List the entries, in order of arrival.",
+    "show": "Show one entry, and the verdicts on it.",
+    "verify": "Check every byte of the ledger, repair nothing.",
+    "sync": "Deliver to MLflow what is not delivered yet.",
+    "index": "Bring every entry that an MLflow store lacks.",
+}
+
+
+@click.group(cls=LazyGroup, table=COMMANDS, folder=__name__)
+def command() -> None:
+    """Read, check and deliver what was recorded.
+
+    The ledger is the folder `.codemix/ledger` of the workspace that the current folder
+    is in: immutable entries, and a log that chains them.
+    """

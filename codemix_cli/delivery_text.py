@@ -1,0 +1,38 @@
+"""What a delivery to MLflow came to, for `codemix ledger sync` and `index`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codemix_cli.output import Result, table
+from codemix_cli.wording import counted
+
+if TYPE_CHECKING:
+    from ledger.sync import SyncReport
+
+
+def told_delivery(report: SyncReport) -> Result:
+    """Tell what has arrived and what still waits."""
+    runs = {run: one._asdict() for run, one in sorted(report.runs.items())}
+    rows = [
+        [
+            run,
+            f"{counted(one.waiting, 'line')} waiting",
+            f"{counted(one.refused, 'line')} refused",
+            one.problem or "ok",
+        ]
+        for run, one in sorted(report.runs.items())
+    ]
+    lines = [f"store  {report.uri}"]
+    lines += [table(rows)] if rows else []
+    lines += [f"added  {digest[:12]}" for digest in report.entries]
+    return Result(
+        data={
+            "uri": report.uri,
+            "runs": runs,
+            "entries": list(report.entries),
+            "waiting": report.waiting,
+        },
+        text="\n".join(lines),
+        ok=report.waiting == 0,
+    )

@@ -1,0 +1,144 @@
+"""An entry of the ledger, or a verdict, as text on a screen or two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from codemix_cli.output import table
+from codemix_cli.wording import duration, in_bytes
+
+Json = dict[str, Any]
+
+
+def told_entry(shown: Json) -> str:
+    """Tell what `ledger.overview.show_entry` found.
+
+    Args:
+        shown: `digest`, `entry` and `verdicts`, as plain JSON.
+    """
+    entry = shown["entry"]
+    if entry["kind"] == "replay":
+        return told_verdict(shown["digest"], entry)
+    parts = [
+        table(_facts(shown["digest"], entry)),
+        _stages(entry),
+        _scores(entry),
+        _kept(entry),
+        _seams(entry),
+        _verdicts(shown["verdicts"]),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def told_verdict(digest: str, verdict: Json) -> str:
+    """Tell what a replay found."""
+    rows = [
+        ["replay", f"{verdict['name']}  {digest[:12]}"],
+        ["of entry", verdict["original"][:12]],
+        ["verdict", verdict["grade"]],
+        ["found", verdict["what"]],
+        *(
+            [kind, f"{compared['same']:,} of {compared['total']:,} the same"]
+            for kind, compared in verdict["compared"].items()
+        ),
+    ]
+    differences = [_difference(one) for one in verdict["differences"]]
+    told = table(rows)
+    if differences:
+        told += "\n\ndifferences from the original\n" + "\n".join(differences)
+    return told
+
+
+def _difference(one: Json) -> str:
+    was = "absent" if one["was"] is None else one["was"]
+    now = "absent" if one["now"] is None else one["now"]
+    return f"  {one['rank']:<10}  {one['path']}: was {was}, is {now}"
+
+
+def _facts(digest: str, entry: Json) -> list[list[str]]:
+    outcome = entry["outcome"]
+    devices = entry["devices"]
+    cpu = entry["environment"]["cpu"]
+    reason = f": {outcome['reason']}" if outcome["reason"] else ""
+    return [
+        ["run", f"{entry['name']}  {digest[:12]}"],
+        ["outcome", outcome["status"] + reason],
+        ["spec digest", entry["spec_digest"][:12]],
+        ["run identity", entry["identity"][:12]],
+        ["determinism", f"{entry['determinism']}, numerics {entry['numerics']}"],
+        ["code", _code(entry["code"])],
+        ["python", entry["environment"]["python"]],
+        ["machine", f"{cpu['model'] or cpu['architecture']}, {cpu['num_cores']} cores"],
+        [
+            "devices",
+            f"{devices.get('num_devices', '?')} x {devices.get('kind', 'unknown')}",
+        ],
+        ["recorded", duration(float(entry["times"]["recorded_seconds"]))],
+    ]
+
+
+def _code(code: Json) -> str:
+    told = f"codemix {code['codemix']}"
+    repository = code["repository"]
+    if repository is None or repository["commit"] is None:
+        return told
+    patch = repository["diff"]
+    changed = f" with a patch of {in_bytes(patch['bytes'])}" if patch else ""
+    return f"{told}, commit {repository['commit'][:12]}{changed}"
+
+
+def _stages(entry: Json) -> str:
+    rows = [["stage", "steps", "identity", "weights", ""]]
+    for stage in entry["stages"]:
+        reused = stage["reused_from"]
+        rows.append(
+            [
+                stage["name"],
+                f"{stage['start_step']:,}-{stage['stop_step'] - 1:,}",
+                _short(stage["identity"]),
+                _short(stage["weights_digest"]),
+                f"from entry {reused[:12]}" if reused else "",
+            ]
+        )
+    return table(rows, right=[1]) if len(rows) > 1 else ""
+
+
+def _scores(entry: Json) -> str:
+    rows = [
+        [score["suite"], f"{score['step']:,}", name, _number(value)]
+        for score in entry["scores"]
+        for name, value in sorted(score["values"].items())
+    ]
+    header = ["suite", "after", "score", "value"]
+    return table([header, *rows], right=[1, 3]) if rows else ""
+
+
+def _kept(entry: Json) -> str:
+    rows = [
+        [f"checkpoint after {one['step']:,} steps", one["tensors"]["sha256"][:12]]
+        for one in entry["checkpoints"]
+    ]
+    rows += [[one["name"], one["content"]["sha256"][:12]] for one in entry["artifacts"]]
+    return table([["kept", "digest"], *rows]) if rows else ""
+
+
+def _seams(entry: Json) -> str:
+    lines = []
+    for seam in entry["seams"]:
+        differs = "; ".join(seam["differences"]) or "on the same machine and code"
+        lines.append(f"went on at step {seam['step']:,}: {differs}")
+    return "\n".join(lines)
+
+
+def _verdicts(verdicts: list[Json]) -> str:
+    lines = [f"replayed: {one['grade']}  {one['digest'][:12]}" for one in verdicts]
+    return "\n".join(lines)
+
+
+def _short(digest: str | None) -> str:
+    return "-" if digest is None else digest[:12]
+
+
+def _number(text: str) -> str:
+    # For people; the entry has every digit.
+    return f"{float(text):.4f}"
