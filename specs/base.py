@@ -38,4 +38,5 @@ class Value(BaseModel):
 class SpecValue(Value):
     """A value of the spec language, where nothing is converted: "3" is no number."""
 
-    model_config = ConfigDict(strict=True)
+    # Only the key `not` is in the language, not Python's way to write it.
+    model_config = ConfigDict(strict=True, populate_by_name=False)

@@ -49,8 +49,8 @@ class Not(SpecValue):
 def check_condition(value: Any) -> Any:
     """Refuse what no condition of `where` can be, in one message."""
     wanted = value
-    if isinstance(value, dict) and list(value) in (["not"], ["not_"]):
-        wanted = next(iter(value.values()))
+    if isinstance(value, dict) and list(value) == ["not"]:
+        wanted = value["not"]
     elif isinstance(value, Not):
         wanted = value.not_
     values = wanted if isinstance(wanted, list) else [wanted]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spec_examples import experiments
 
 from specs import upgrade
 from specs.errors import InputError, SpecError
@@ -23,6 +24,7 @@ from specs.loading import (
     save_lock,
 )
 from specs.lock import Lock, LockedFile, LockedInput, LockedStore
+from specs.yaml_values import parse_document
 
 GOOD = Path(__file__).parent / "good_specs"
 SHIPPED = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))
@@ -106,6 +108,13 @@ def test_a_resolved_spec_loads_as_itself(tmp_path: Path) -> None:
     assert experiment_digest(load_experiment(path)) == experiment_digest(EVERYTHING)
 
 
+@given(experiments())
+def test_what_is_written_out_loads_as_itself(experiment: Experiment) -> None:
+    text = json.dumps(experiment.to_json())
+    value = parse_document(text, "dumped.yaml").value
+    assert Experiment.model_validate(value) == experiment
+
+
 def test_an_experiment_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         EVERYTHING.seed = 1  # type: ignore[misc]
@@ -176,7 +185,8 @@ def test_the_digest_sees_every_other_change(
         changed = Experiment.model_validate(document)
     except ValueError:
         return  # Not every change is a spec.
-    same = changed.to_json() == EVERYTHING.to_json()
+    # As text: to Python, 1 == True.
+    same = json.dumps(changed.to_json()) == json.dumps(EVERYTHING.to_json())
     assert (experiment_digest(changed) == experiment_digest(EVERYTHING)) == same
 
 
