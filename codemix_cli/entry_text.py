@@ -21,12 +21,19 @@ def told_entry(shown: Json) -> str:
         return told_verdict(shown["digest"], entry)
     parts = [
         table(_facts(shown["digest"], entry)),
-        _stages(entry),
-        _scores(entry),
+        told_stages(entry["stages"]),
+        told_scores(entry["scores"]),
         _kept(entry),
         _seams(entry),
         _verdicts(shown["verdicts"]),
     ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def told_run(digest: str, entry: Json) -> str:
+    """Tell what a run came to: its stages, its scores, its entry."""
+    parts = [told_stages(entry["stages"]), told_scores(entry["scores"])]
+    parts.append(f"entry  {digest[:12]}  {entry['outcome']['status']}")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -87,9 +94,10 @@ def _code(code: Json) -> str:
     return f"{told}, commit {repository['commit'][:12]}{changed}"
 
 
-def _stages(entry: Json) -> str:
+def told_stages(stages: list[Json]) -> str:
+    """Tell the stages: steps, identity, weights, and which were reused."""
     rows = [["stage", "steps", "identity", "weights", ""]]
-    for stage in entry["stages"]:
+    for stage in stages:
         reused = stage["reused_from"]
         rows.append(
             [
@@ -97,20 +105,25 @@ def _stages(entry: Json) -> str:
                 f"{stage['start_step']:,}-{stage['stop_step'] - 1:,}",
                 _short(stage["identity"]),
                 _short(stage["weights_digest"]),
-                f"from entry {reused[:12]}" if reused else "",
+                f"reused from {reused[:12]}" if reused else "",
             ]
         )
-    return table(rows, right=[1]) if len(rows) > 1 else ""
+    return table(rows, right=[1]) if stages else ""
 
 
-def _scores(entry: Json) -> str:
-    rows = [
-        [score["suite"], f"{score['step']:,}", name, _number(value)]
-        for score in entry["scores"]
-        for name, value in sorted(score["values"].items())
-    ]
-    header = ["suite", "after", "score", "value"]
-    return table([header, *rows], right=[1, 3]) if rows else ""
+def told_scores(scores: list[Json]) -> str:
+    """Tell scores in a table per suite: a row per score, a column per step."""
+    tables = []
+    for suite in dict.fromkeys(one["suite"] for one in scores):
+        columns = [one for one in scores if one["suite"] == suite]
+        names = sorted({name for one in columns for name in one["values"]})
+        after = [f"after {one['step']:,}" for one in columns]
+        rows = [
+            [name, *(_number(one["values"].get(name)) for one in columns)]
+            for name in names
+        ]
+        tables.append(table([[suite, *after], *rows], right=range(1, len(after) + 1)))
+    return "\n\n".join(tables)
 
 
 def _kept(entry: Json) -> str:
@@ -139,6 +152,6 @@ def _short(digest: str | None) -> str:
     return "-" if digest is None else digest[:12]
 
 
-def _number(text: str) -> str:
+def _number(text: str | None) -> str:
     # For people; the entry has every digit.
-    return f"{float(text):.4f}"
+    return "-" if text is None else f"{float(text):.4f}"

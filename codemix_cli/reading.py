@@ -29,6 +29,13 @@ ledger_option = click.option(
     help="MLflow store; by default MLFLOW_TRACKING_URI, or a file of the workspace.",
 )
 
+devices_option = click.option(
+    "--devices",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Devices to use, a power of two; all that fit by default. Changes no bit.",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenSpec:

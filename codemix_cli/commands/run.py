@@ -1,0 +1,63 @@
+"""`codemix run`: from a spec to a ledger entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from codemix_cli.entry_text import told_run
+from codemix_cli.output import Command, Result
+from codemix_cli.progress import listener, open_meter, training_listener
+from codemix_cli.reading import devices_option, ledger_option, spec_argument
+
+
+@click.command(cls=Command, example="codemix run specs/quickstart.yaml")
+@spec_argument
+@ledger_option
+@click.option(
+    "--stop-after",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Stop once so many steps are done; the same command goes on.",
+)
+@devices_option
+def command(
+    spec: Path, ledger: str | None, stop_after: int | None, devices: int | None
+) -> Result:
+    """Train, score and record the experiment of a spec.
+
+    Checks the data against the lock, trains the stages in order, scores them, and
+    writes a ledger entry. A run that was cut short goes on from its last checkpoint, to
+    the same bits; a stage that an entry already has is not trained again.
+    """
+    from evals.evaluator import Evaluator
+    from runtime.experiment import run
+
+    with open_meter() as meter:
+        stored = run(
+            spec,
+            evaluator=Evaluator(),
+            ledger_uri=ledger,
+            num_devices=devices,
+            stop_after=stop_after,
+            progress=listener(meter),
+            training=training_listener(meter),
+        )
+    if stored is None:
+        return Result(
+            data={"entry": None, "stopped_after": stop_after},
+            text=f"stopped on purpose after {stop_after} steps",
+            next_command=f"codemix run {spec}",
+        )
+    entry = stored.entry.to_json()
+    return Result(
+        data={
+            "entry": stored.digest,
+            "stages": entry["stages"],
+            "scores": entry["scores"],
+            "weights_digest": stored.entry.weights_digest,
+        },
+        text=told_run(stored.digest, entry),
+        next_command=f"codemix reproduce {stored.digest[:12]}",
+    )
