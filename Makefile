@@ -35,8 +35,9 @@ $(VENV)/.ready-bench: requirements-bench.txt $(READY)
 	$(PIP) install --requirement requirements-bench.txt
 	@touch $@
 
+# The stages of dvc.yaml before training, then training itself with its own output.
 run: setup
-	$(BIN)/dvc repro --quiet prepare
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro --quiet prepare
 	$(BIN)/codemix run specs/quickstart.yaml
 
 test: setup
