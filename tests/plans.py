@@ -1,117 +1,93 @@
-"""Plans made by hand, for tests that need no spec."""
+"""Small plans made by hand, for tests that need no spec."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from typing import Any
 
-from specs.plan import (
-    Plan,
-    PlannedModel,
-    PlannedOptimizer,
-    PlannedRate,
-    PlannedSource,
-    PlannedStage,
-)
-
-RATE = PlannedRate(
-    schedule="constant",
-    warmup_steps=0,
-    warmup_from="0",
-    peak="0.001",
-    final="0.001",
-    decay_steps=0,
-    decay="none",
-)
-
-SOURCE = PlannedSource(
-    format="text",
-    field="text",
-    where="{}",
-    filters="[]",
-    holdout="0.1",
-    reserve="0.1",
-    max_epochs="1000",
-    on_corrupt="error",
-)
-
-MODEL = PlannedModel(
-    layers=2,
-    width=32,
-    heads=2,
-    kv_heads=2,
-    ffn_width=64,
-    vocab_size=320,
-    block="parallel",
-    norm="layernorm",
-    norm_epsilon="1e-05",
-    rope_theta="10000",
-    tied_embeddings=True,
-    init="glorot_normal",
-    compute="float32",
-)
-
-OPTIMIZER = PlannedOptimizer(
-    kind="adamw",
-    beta1="0.9",
-    beta2="0.95",
-    epsilon="1e-08",
-    weight_decay="0.1",
-    clip_norm="1",
-)
+from runtime.tensors import tensor_shapes
+from specs.plan import Plan, PlannedModel, PlannedOptimizer, PlannedRate, PlannedStage
 
 
-def make_plan(
-    stages: Sequence[Mapping[str, int]],
-    *,
-    lengths: Sequence[int] | None = None,
-    sequences_per_step: int = 1,
-    seed: int = 17,
-    model: PlannedModel = MODEL,
+def model(**changes: Any) -> PlannedModel:
+    fields = {
+        "layers": 2,
+        "width": 32,
+        "heads": 4,
+        "kv_heads": 4,
+        "ffn_width": 48,
+        "vocab_size": 97,
+        "block": "parallel",
+        "norm": "layernorm",
+        "norm_epsilon": "1e-05",
+        "rope_theta": "10000.0",
+        "tied_embeddings": True,
+        "init": "glorot_normal",
+        "compute": "float32",
+    }
+    return PlannedModel(**{**fields, **changes})
+
+
+def rate(peak: str = "0.01") -> PlannedRate:
+    return PlannedRate(
+        schedule="constant",
+        warmup_steps=0,
+        warmup_from="0.0",
+        peak=peak,
+        final=peak,
+        decay_steps=0,
+        decay="none",
+    )
+
+
+def optimizer(**changes: Any) -> PlannedOptimizer:
+    fields = {
+        "kind": "adamw",
+        "beta1": "0.9",
+        "beta2": "0.95",
+        "epsilon": "1e-08",
+        "weight_decay": "0.1",
+        "clip_norm": "1.0",
+    }
+    return PlannedOptimizer(**{**fields, **changes})
+
+
+def stage(
+    name: str = "first", start_step: int = 0, stop_step: int = 4, **changes: Any
+) -> PlannedStage:
+    fields = {
+        "name": name,
+        "start_step": start_step,
+        "stop_step": stop_step,
+        "sequences_per_step": 8,
+        "sequence_length": 16,
+        "lane_sequences": 1,
+        "accumulation": 1,
+        "sequences": {"text": 8 * (stop_step - start_step)},
+        "start_tokens": {"text": 0},
+        "learning_rate": rate(),
+        "optimizer": "reset" if start_step == 0 else "keep",
+    }
+    return PlannedStage(**{**fields, **changes})
+
+
+def plan(
+    *stages: PlannedStage,
+    determinism: Any = "exact",
+    adamw: PlannedOptimizer | None = None,
+    **model_changes: Any,
 ) -> Plan:
-    """Build a plan of stages that continue each source where the last one stopped.
-
-    Args:
-        stages: For each stage, source name -> sequences.
-        lengths: Tokens per sequence of each stage; 8 by default.
-        sequences_per_step: Must divide the sequences of each stage.
-        seed: The experiment's seed.
-        model: The model's sizes.
-    """
-    lengths = lengths or [8] * len(stages)
-    planned: list[PlannedStage] = []
-    used: dict[str, int] = {}
-    for number, (counts, length) in enumerate(zip(stages, lengths, strict=True)):
-        num_steps, rest = divmod(sum(counts.values()), sequences_per_step)
-        assert rest == 0
-        # A stage with longer sequences starts at the next whole one.
-        starts = {name: -(-used.get(name, 0) // length) * length for name in counts}
-        for name, count in counts.items():
-            used[name] = starts[name] + count * length
-        start_step = planned[-1].stop_step if planned else 0
-        planned.append(
-            PlannedStage(
-                name=f"stage_{number}",
-                start_step=start_step,
-                stop_step=start_step + num_steps,
-                sequences_per_step=sequences_per_step,
-                sequence_length=length,
-                lane_sequences=1,
-                accumulation=1,
-                sequences=dict(counts),
-                start_tokens=starts,
-                learning_rate=RATE,
-                optimizer="keep" if planned else "reset",
-            )
-        )
+    planned = model(**model_changes)
+    shapes = tensor_shapes(planned)
     return Plan(
         plan=1,
         spec_digest="0" * 64,
-        seed=seed,
-        model=model,
-        optimizer=OPTIMIZER,
-        shuffle_unit=max(lengths),
-        sources={name: SOURCE for stage in stages for name in stage},
-        stages=tuple(planned),
-        determinism="exact",
-        num_parameters=0,
+        seed=7,
+        model=planned,
+        optimizer=adamw or optimizer(),
+        shuffle_unit=16,
+        sources={},
+        stages=stages or (stage(),),
+        determinism=determinism,
+        num_parameters=sum(math.prod(shape) for shape in shapes.values()),
     )

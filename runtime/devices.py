@@ -1,0 +1,198 @@
+"""Devices: set up before jax starts, described for the ledger.
+
+On a CPU the bits of a sum depend on how many threads a single operation may be split
+over, which by default is the number of cores. `configure` pins that number, so that a
+result does not depend on the cores that happen to be visible, and gives each core a
+device of its own. It also pins the instruction set that XLA generates code for.
+
+`configure` must run before jax starts its backend: import this module first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from specs.errors import InputError
+from specs.plan import Plan
+
+if TYPE_CHECKING:
+    from jax.sharding import Mesh
+
+THREADS = 8
+"""Threads that XLA's CPU client may split one operation over, whatever the cores. Also
+the most host devices per process: with more devices XLA would raise it."""
+
+DEFAULT_ISA = "AVX2"
+
+_DEVICE_COUNT = "--xla_force_host_platform_device_count"
+_ISA = "--xla_cpu_max_isa"
+
+
+def configure(
+    determinism: str = "exact", num_devices: int | None = None, isa: str | None = None
+) -> None:
+    """Set the environment that jax reads when it starts.
+
+    Flags that the user has set in `XLA_FLAGS` are respected, and recorded.
+
+    Args:
+        determinism: As in the plan.
+        num_devices: Host devices; default: the visible cores, rounded down to a power
+            of two. Accelerators are not affected.
+        isa: Instruction set for XLA's own code, as in `--xla_cpu_max_isa`.
+
+    Raises:
+        InputError: jax has started already, with other settings.
+    """
+    if determinism == "exact":
+        wanted = {
+            _DEVICE_COUNT: str(num_devices or _default_devices()),
+            "--xla_allow_excess_precision": "false",
+            "--xla_gpu_deterministic_ops": "true",
+        }
+        if platform.machine() == "x86_64":
+            wanted[_ISA] = isa or DEFAULT_ISA
+        threads = str(THREADS)
+    else:
+        wanted = {} if num_devices is None else {_DEVICE_COUNT: str(num_devices)}
+        if determinism == "same-topology":
+            wanted["--xla_gpu_deterministic_ops"] = "true"
+        threads = os.environ.get("PJRT_NPROC", "")
+    given = xla_flags()
+    flags = {**wanted, **given}
+    text = " ".join(f"{flag}={value}" for flag, value in sorted(flags.items()))
+    unchanged = os.environ.get("XLA_FLAGS") == text
+    if _is_jax_started() and not unchanged:
+        raise InputError(
+            "jax has started already, with other XLA flags than the run needs",
+            fix="call runtime.devices.configure before anything uses jax",
+        )
+    os.environ["XLA_FLAGS"] = text
+    if threads:
+        os.environ["PJRT_NPROC"] = threads
+
+
+def xla_flags() -> dict[str, str]:
+    """Read `XLA_FLAGS` as flag -> value."""
+    words = os.environ.get("XLA_FLAGS", "").split()
+    pairs = (word.partition("=") for word in words)
+    return {flag: value if equals else "true" for flag, equals, value in pairs}
+
+
+def describe() -> dict[str, Any]:
+    """Describe the devices that jax found, for the ledger; plain JSON types."""
+    from importlib.metadata import version
+
+    import jax
+
+    devices = jax.devices()
+    return {
+        "platform": devices[0].platform,
+        "kind": devices[0].device_kind,
+        "num_devices": len(devices),
+        "num_processes": jax.process_count(),
+        "jax": jax.__version__,
+        "jaxlib": version("jaxlib"),
+        "xla_flags": dict(sorted(xla_flags().items())),
+        "cpu_threads": os.environ.get("PJRT_NPROC"),
+        "cpu_isa": xla_flags().get(_ISA),
+        "cpu": _describe_cpu(),
+        "cores_visible": len(_visible_cores()),
+    }
+
+
+def most_devices(plan: Plan) -> int:
+    """Return the most devices that every stage of a plan can share its batch over."""
+    return min(stage.num_lanes // stage.accumulation for stage in plan.stages)
+
+
+def choose_num_devices(plan: Plan, available: int, wanted: int | None = None) -> int:
+    """Return how many devices to train on, a power of two.
+
+    Args:
+        plan: Its lanes bound the number.
+        available: Devices that jax found.
+        wanted: A number that somebody asked for; default: as many as possible.
+
+    Raises:
+        InputError: Not a power of two, or more than there are, or more than lanes.
+    """
+    most = most_devices(plan)
+    if wanted is None:
+        return 1 << (min(available, most).bit_length() - 1)
+    if wanted < 1 or wanted & (wanted - 1):
+        raise InputError(
+            f"the number of devices must be a power of two, got {wanted}",
+            fix="ask for 1, 2, 4, 8, ... devices",
+        )
+    if wanted > available:
+        raise InputError(
+            f"{wanted} devices are wanted, but there are {available}",
+            fix=f"ask for at most {available}",
+        )
+    if wanted > most:
+        raise InputError(
+            f"{wanted} devices are wanted, but the batch has lanes for {most}: the "
+            "fewest lanes per step of any stage, divided by its accumulation",
+            fix=f"ask for at most {most}, or make batch.lane smaller",
+        )
+    return wanted
+
+
+def build_mesh(plan: Plan, wanted: int | None = None) -> Mesh:
+    """Make the mesh that a plan is trained on, in the order of jax's devices.
+
+    Raises:
+        InputError: See `choose_num_devices`.
+    """
+    import jax
+    import numpy as np
+    from jax.sharding import Mesh
+
+    devices = jax.devices()
+    num_devices = choose_num_devices(plan, len(devices), wanted)
+    if jax.process_count() > 1 and num_devices < len(devices):
+        raise InputError(
+            f"{jax.process_count()} processes have {len(devices)} devices, but the "
+            f"batch has lanes for {num_devices}",
+            fix="start fewer processes, or make batch.lane smaller",
+        )
+    return Mesh(np.array(devices[:num_devices]), ("batch",))
+
+
+def _default_devices() -> int:
+    return 1 << (min(len(_visible_cores()), THREADS).bit_length() - 1)
+
+
+def _visible_cores() -> set[int]:
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def _is_jax_started() -> bool:
+    bridge = sys.modules.get("jax._src.xla_bridge")
+    return bridge is not None and bool(bridge.backends_are_initialized())
+
+
+def _describe_cpu() -> dict[str, str]:
+    """Name the CPU and digest its features: both decide which kernels are chosen."""
+    facts = {"architecture": platform.machine()}
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return facts
+    for line in info.read_text("utf-8", "replace").splitlines():
+        name, _, value = line.partition(":")
+        name = name.strip()
+        if name == "model name":
+            facts.setdefault("model", value.strip())
+        elif name in {"flags", "Features"} and "features_digest" not in facts:
+            features = " ".join(sorted(value.split()))
+            digest = hashlib.sha256(features.encode()).hexdigest()
+            facts |= {"features": features, "features_digest": digest}
+    return facts
