@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import subprocess
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ class Tracked:
     """What tracks it: a `.dvc` file, or `dvc.yaml:STAGE`."""
     md5: str | None
     """DVC's hash, `.dir` at the end for a folder; null for a stage that never ran."""
+    is_ours: bool
+    """Whether its bytes are whatever lies there, not what a stage or the web gave."""
 
     @property
     def stage(self) -> str | None:
@@ -57,15 +60,9 @@ class DvcStore:
         Raises:
             InputError: DVC refuses.
         """
-        from dvc.exceptions import DvcException
-        from dvc.repo import Repo
-
-        _quieten()  # After the imports, which set DVC's log up.
-        try:
+        with _quiet_dvc() as repo_class:
             # The repository may begin further up.
-            Repo.init(str(self.workspace), subdir=True).close()
-        except DvcException as error:
-            raise InputError(_first_cause(error)) from None
+            repo_class.init(str(self.workspace), subdir=True).close()
 
     def find(self, path: str) -> Tracked | None:
         """Return the output that a path is, or is inside of."""
@@ -115,7 +112,6 @@ class DvcStore:
         """
         with self._repo() as repo:
             repo.add([str(self.workspace / path) for path in paths])
-        self._read.clear()
 
     def import_url(self, url: str, path: str) -> None:
         """Download a file and track where it came from.
@@ -127,7 +123,6 @@ class DvcStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._repo() as repo:
             repo.imp_url(url, out=str(target), force=True)
-        self._read.clear()
 
     def imported_url(self, path: str) -> str | None:
         """Return where a tracked file was downloaded from."""
@@ -137,13 +132,14 @@ class DvcStore:
         return None if url is None else str(url)
 
     def checkout(self, path: str) -> None:
-        """Put back what the cache holds of a tracked output.
+        """Put back what the cache holds for a `.dvc` file.
 
         Raises:
             InputError: The cache does not hold it.
         """
         with self._repo() as repo:
-            repo.checkout([str(self.workspace / path)], force=True)
+            # By the path itself, DVC would look into the `dvc.yaml` of another folder.
+            repo.checkout([str(self.workspace / f"{path}.dvc")], force=True)
 
     def tracked_by_git(self, paths: Sequence[str]) -> list[str]:
         """Return those paths that git tracks, or that hold something it tracks."""
@@ -166,23 +162,10 @@ class DvcStore:
 
     @contextmanager
     def _repo(self) -> Iterator[Any]:
-        """Open DVC's own view, with its complaints made ours."""
-        from dvc.exceptions import DvcException
-        from dvc.lock import LockError
-        from dvc.repo import Repo
-
-        _quieten()  # After the imports, which set DVC's log up.
-
-        try:
-            with Repo(str(self.workspace)) as repo:
-                yield repo
-        except LockError:
-            raise InputError(
-                "another dvc or codemix process is busy in this workspace",
-                fix="wait until it is done, then run the same command again",
-            ) from None
-        except DvcException as error:
-            raise InputError(_first_cause(error)) from None
+        """Open DVC's own view; it may change what was read, so that is forgotten."""
+        with _quiet_dvc() as repo_class, repo_class(str(self.workspace)) as repo:
+            yield repo
+        self._read.clear()
 
     def _dvc_file(self, name: str) -> Tracked | None:
         path = self.workspace / name
@@ -191,8 +174,9 @@ class DvcStore:
         outs = self._yaml(path).get("outs") or []
         if len(outs) != 1 or "path" not in outs[0]:
             return None
-        folder = PurePosixPath(name).parent
-        return Tracked(str(folder / outs[0]["path"]), name, outs[0].get("md5"))
+        place = PurePosixPath(name).parent / outs[0]["path"]
+        is_ours = not self._yaml(path).get("deps")
+        return Tracked(str(place), name, outs[0].get("md5"), is_ours)
 
     def _stage(self, place: PurePosixPath) -> Tracked | None:
         """Look a path up among the outputs of the stages above it."""
@@ -202,14 +186,14 @@ class DvcStore:
                 for out in value.get("outs") or []:
                     if folder / out["path"] == place:
                         name = str(folder / f"dvc.yaml:{stage}")
-                        return Tracked(str(place), name, out.get("md5"))
+                        return Tracked(str(place), name, out.get("md5"), False)
             stages = self._yaml(self.workspace / folder / "dvc.yaml").get("stages")
             for stage, value in (stages or {}).items():
                 for out in value.get("outs") or []:
                     path = next(iter(out)) if isinstance(out, dict) else out
                     if folder / path == place:
                         name = str(folder / f"dvc.yaml:{stage}")
-                        return Tracked(str(place), name, None)
+                        return Tracked(str(place), name, None, False)
         return None
 
     def _folder_entries(self, md5: str) -> dict[str, str]:
@@ -227,12 +211,30 @@ class DvcStore:
         return self._read[path]  # type: ignore[no-any-return]
 
 
-def _quieten() -> None:
-    """Keep DVC from phoning home and from writing to the user's terminal."""
+@contextmanager
+def _quiet_dvc() -> Iterator[Any]:
+    """Import DVC's `Repo`, silent and offline, with its complaints made ours."""
     os.environ["DVC_NO_ANALYTICS"] = "1"
     os.environ["DVC_STUDIO_OFFLINE"] = "true"
-    for name in ("dvc", "dvc_objects", "dvc_data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():
+        # What DVC does wrong with its own libraries is no news for anybody here.
+        warnings.simplefilter("ignore")
+        from dvc.exceptions import DvcException
+        from dvc.lock import LockError
+        from dvc.repo import Repo
+
+        # After the imports, which set DVC's log up. It also silences progress bars.
+        for name in ("dvc", "dvc_objects", "dvc_data"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        try:
+            yield Repo
+        except LockError:
+            raise InputError(
+                "another dvc or codemix process is busy in this workspace",
+                fix="wait until it is done, then run the same command again",
+            ) from None
+        except DvcException as error:
+            raise InputError(_first_cause(error)) from None
 
 
 def _first_cause(error: BaseException) -> str:

@@ -4,21 +4,17 @@ A file is tracked by a `.dvc` file beside it, a folder by one beside the folder,
 by one per matched file: that never overlaps with what else lies there. What a DVC
 stage makes is tracked by the stage. A file from the web is downloaded once into
 `data/<source>/` and tracked with its address.
-
-DVC looks at times and sizes; pin reads every byte. Where DVC has missed a change, it is
-made to look again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from ledger.dvc_store import DvcStore
 from runtime.documents import count_documents, format_of
-from runtime.hashing import FileHash, hash_file
+from runtime.hashing import FileHash
 from runtime.inputs import (
     NO_SUCH_FILE,
     Input,
@@ -28,13 +24,15 @@ from runtime.inputs import (
     locate,
 )
 from runtime.pinned import check_pinned as check_pinned
-from runtime.progress import Listener, Progress, ignore_progress
+from runtime.progress import Listener, ignore_progress
 from runtime.store_identity import store_identity, tokenizer_identity
+from runtime.tracking import track
 from specs.errors import InputError, Problem
 from specs.experiment import Experiment
 from specs.loading import load_lock, lock_path, save_lock
 from specs.lock import Lock, LockedFile, LockedInput
 from specs.resolve import plan_experiment
+from specs.version import VERSION
 
 
 def pin(
@@ -61,14 +59,14 @@ def pin(
     """
     store = DvcStore(workspace)
     inputs = inputs_of(experiment)
-    _download(inputs, store)
+    # Before anything is downloaded, so that all problems are told in one pass.
     located = _locate_all(inputs, store)
-    _track_new(located.values(), store)
-    hashes = _hash_all(located.values(), store, progress)
-    _track_changed(located.values(), store, hashes)
+    if _download(inputs, store):
+        located = _locate_all(inputs, store)
+    hashes = track(list(located.values()), store, progress)
     lock = Lock(
         lock=1,
-        codemix="0.1.0",
+        codemix=VERSION,
         inputs={
             wanted.key: _locked(wanted, located[wanted.key], store, hashes)
             for wanted in inputs
@@ -79,9 +77,10 @@ def pin(
     return lock
 
 
-def _download(inputs: Iterable[Input], store: DvcStore) -> None:
-    """Fetch what comes from the web, unless it is here or in the cache."""
+def _download(inputs: Iterable[Input], store: DvcStore) -> bool:
+    """Fetch what comes from the web and is not here; tell whether anything was."""
     problems: list[Problem] = []
+    is_anything_new = False
     for wanted in inputs:
         try:
             path = download_path(wanted)
@@ -91,17 +90,25 @@ def _download(inputs: Iterable[Input], store: DvcStore) -> None:
                 store.import_url(wanted.uri, path)
             elif not (store.workspace / path).exists():
                 store.checkout(path)
+            else:
+                continue
+            is_anything_new = True
         except InputError as error:
             problems += _at(wanted.key, error)
     if problems:
         raise InputError(problems)
+    return is_anything_new
 
 
 def _locate_all(inputs: Iterable[Input], store: DvcStore) -> dict[str, Located]:
+    """Find all files, those that are still to be downloaded left out."""
     located: dict[str, Located] = {}
     problems: list[Problem] = []
     for wanted in inputs:
         try:
+            path = download_path(wanted)
+            if path is not None and not (store.workspace / path).exists():
+                continue
             located[wanted.key] = locate(wanted, store.workspace)
         except InputError as error:
             problems += [_with_remedy(problem, store) for problem in error.problems]
@@ -127,89 +134,6 @@ def _locate_all(inputs: Iterable[Input], store: DvcStore) -> dict[str, Located]:
     if problems:
         raise InputError(problems)
     return located
-
-
-def _track_new(located: Iterable[Located], store: DvcStore) -> None:
-    """Track what DVC does not track yet, and folders, where files come and go."""
-    wanted = {
-        target
-        for found in located
-        for target in found.targets
-        if (tracked := store.find(target)) is None
-        or (found.is_folder and tracked.stage is None and tracked.path == target)
-    }
-    if wanted:
-        store.add(sorted(wanted))
-
-
-def _hash_all(
-    located: Iterable[Located], store: DvcStore, progress: Listener
-) -> dict[str, FileHash]:
-    files = sorted({path for found in located for path in found.files})
-    total_bytes = sum((store.workspace / path).stat().st_size for path in files)
-    done_bytes = 0
-
-    def moved(num_bytes: int) -> None:
-        nonlocal done_bytes
-        done_bytes += num_bytes
-        progress(Progress(task="hash", done_bytes=done_bytes, total_bytes=total_bytes))
-
-    return {
-        path: hash_file(store.workspace / path, with_md5=True, moved=moved)
-        for path in files
-    }
-
-
-def _track_changed(
-    located: Iterable[Located], store: DvcStore, hashes: dict[str, FileHash]
-) -> None:
-    """Track new bytes, also those that DVC can't see, and fill gaps in its cache."""
-    files = {path for found in located for path in found.files}
-    stale = sorted(path for path in files if not _is_tracked(path, store, hashes))
-    outputs = set()
-    problems = []
-    for path in stale:
-        tracked = store.find(path)
-        if tracked is None:
-            continue
-        if tracked.stage is None:
-            # DVC goes by the time of the last change; a new one makes it look.
-            os.utime(store.workspace / path)
-            outputs.add(tracked.path)
-        elif tracked.md5 and store.md5_of(path) not in (None, hashes[path].md5):
-            problems.append(
-                Problem(
-                    what=f"differs from what the DVC stage '{tracked.stage}' made",
-                    file=path,
-                    fix=f"dvc repro --force {tracked.stage}, or dvc commit it",
-                )
-            )
-    if problems:
-        raise InputError(problems)
-    if outputs:
-        store.add(sorted(outputs))
-    problems = [
-        Problem(
-            what="DVC does not track these bytes",
-            file=path,
-            fix="look for it in .dvcignore, or for a program that is writing it",
-        )
-        for path in stale
-        if store.md5_of(path) not in (hashes[path].md5, None)
-        or (store.md5_of(path) is None and not _is_of_stage(path, store))
-    ]
-    if problems:
-        raise InputError(problems)
-
-
-def _is_tracked(path: str, store: DvcStore, hashes: dict[str, FileHash]) -> bool:
-    md5 = store.md5_of(path)
-    return md5 is not None and md5 == hashes[path].md5 and store.cached(md5) is not None
-
-
-def _is_of_stage(path: str, store: DvcStore) -> bool:
-    tracked = store.find(path)
-    return tracked is not None and tracked.stage is not None
 
 
 def _locked(
