@@ -33,7 +33,7 @@ from ledger.delivery import (
 )
 from ledger.entry import Entry
 from ledger.journal import is_being_written
-from ledger.mirror import entry_points, entry_tags, flat_params
+from ledger.mirror import entry_points, entry_tags, flat_params, run_name
 from ledger.store import Ledger
 from specs.atomic import write_atomically
 
@@ -111,8 +111,12 @@ class Courier:
         index = self._connect()
         if index.has_entry(entry.name, entry.recording, digest):
             return False
-        name = f"{entry.name}-{entry.recording[:6]}"
-        run_id, _ = index.open_run(entry.name, name, entry_tags(entry))
+        run_id, _ = index.open_run(
+            entry.name,
+            run_name(entry.name, entry.recording),
+            entry_tags(entry),
+            started_ms=entry.times.started_unix_ms,
+        )
         index.log_params(run_id, flat_params(entry.spec))
         index.log_metrics(run_id, entry_points(entry, self._ledger.objects))
         deliver_entry(index, run_id, self._ledger, digest)
@@ -188,14 +192,19 @@ def _only_courier(journal: Path, uri: str, *, wait: bool) -> Iterator[bool]:
             yield True
 
 
+class _DiscreetFormatter(logging.Formatter):
+    """Writes no password, whoever logs the address."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_password(super().format(record))
+
+
 def _log_to_file(beside: Path) -> None:
     beside.parent.mkdir(parents=True, exist_ok=True)
-    logging.basicConfig(
-        filename=beside.with_name("delivery.log"),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        level=logging.WARNING,
-        force=True,
-    )
+    handler = logging.FileHandler(beside.with_name("delivery.log"))
+    layout = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(_DiscreetFormatter(layout))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
     warnings.simplefilter("ignore")
 

@@ -18,6 +18,7 @@ from ledger.mirror import (
     entry_files,
     entry_tags,
     flat_params,
+    run_name,
     score_points,
     stage_points,
     step_points,
@@ -45,8 +46,12 @@ class RunDelivery:
         self._index = index
         self._ledger = ledger
         begin = read_event(journal, 0)
-        name = f"{begin['name']}-{begin['recording'][:6]}"
-        run_id, is_new = index.open_run(begin["name"], name, begin_tags(begin))
+        run_id, is_new = index.open_run(
+            begin["name"],
+            run_name(begin["name"], begin["recording"]),
+            begin_tags(begin),
+            started_ms=begin["unix_ms"],
+        )
         self._run_id = run_id
         if is_new or run_id != self.state.run_id:
             self._save(run_id=run_id, offset=0, refused=0, is_ended=False)

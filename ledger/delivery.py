@@ -10,13 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from ledger.journal import read_journal
 from specs.base import Value
@@ -31,6 +30,8 @@ of a machine can read the arguments of a process."""
 
 _SCHEMES = frozenset({"http", "https", "sqlite", "postgresql", "mysql", "mssql"})
 _SQLITE = "sqlite:///"
+_LEFT_BEHIND_SECONDS = 5.0
+_LOGIN = re.compile(r"://[^/@\s]*@")
 
 
 class DeliveryState(Value):
@@ -84,6 +85,11 @@ class Delivery:
         arguments = ["--journal", str(self._journal.absolute())]
         self._process = start_deliverer(self._workspace, self.uri, arguments)
 
+    def stop(self) -> None:
+        """Stop delivering; what waits stays in the journal."""
+        if self._process is not None:
+            stop_process(self._process)
+
     def wait(
         self, *, limit_seconds: float = 90, broken_seconds: float = 5
     ) -> DeliveryReport:
@@ -99,9 +105,8 @@ class Delivery:
             now = time.monotonic()
             state = load_state(self._journal, self.uri)
             if state.is_ended and report(self._journal, self.uri).waiting == 0:
-                # It may go on with other runs; usually there are none.
-                _wait_for_exit(self._process)
-                break
+                # It goes on with runs that others left behind; there are seldom any.
+                limit = min(limit, now + _LEFT_BEHIND_SECONDS)
             if now > limit or (now > broken and state.problem is not None):
                 stop_process(self._process)
                 break
@@ -154,14 +159,13 @@ def load_state(journal: Path, uri: str) -> DeliveryState:
     return DeliveryState.model_validate(data)
 
 
-def without_password(uri: str) -> str:
-    """Strip user and password, which belong in no file and on no screen.
+def without_password(text: str) -> str:
+    """Strip users and passwords from every address in a text.
 
-    >>> without_password("https://ana:secret@tracking.example:5000/x")
-    'https://tracking.example:5000/x'
+    >>> without_password("lost https://ana:secret@tracking.example:5000/x")
+    'lost https://tracking.example:5000/x'
     """
-    authority = urlsplit(uri).netloc
-    return uri.replace(authority, authority.rpartition("@")[2], 1)
+    return _LOGIN.sub("://", text)
 
 
 def start_deliverer(
@@ -189,11 +193,6 @@ def start_deliverer(
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-
-
-def _wait_for_exit(process: subprocess.Popen[bytes]) -> None:
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(timeout=2)
 
 
 def stop_process(process: subprocess.Popen[bytes]) -> None:

@@ -57,6 +57,11 @@ def metric_key(name: str) -> str:
     return f"{clean[: _MAX_KEY_CHARS - 9]}.{_short_digest(name)}"
 
 
+def run_name(experiment: str, recording: str) -> str:
+    """What MLflow shows of a run: readable, and not the same for two recordings."""
+    return f"{experiment}-{recording[:6]}"
+
+
 def flat_params(spec: Mapping[str, Any]) -> dict[str, str]:
     """Flatten a resolved spec to dotted names and texts.
 

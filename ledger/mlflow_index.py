@@ -47,6 +47,7 @@ class MlflowIndex:
         # asked it to phone home. Set before MLflow is loaded.
         os.environ.update(
             MLFLOW_DISABLE_TELEMETRY="true",
+            MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
             MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
             MLFLOW_HTTP_REQUEST_TIMEOUT="10",
             MLFLOW_TRUNCATE_LONG_VALUES="false",
@@ -60,7 +61,12 @@ class MlflowIndex:
             self._client.search_experiments(max_results=1)
 
     def open_run(
-        self, experiment: str, run_name: str, tags: Mapping[str, str]
+        self,
+        experiment: str,
+        run_name: str,
+        tags: Mapping[str, str],
+        *,
+        started_ms: int,
     ) -> tuple[str, bool]:
         """Return the MLflow run of a recording, and whether it had to be made.
 
@@ -68,12 +74,13 @@ class MlflowIndex:
             experiment: Name of the MLflow experiment.
             run_name: What MLflow shows.
             tags: With `RECORDING_TAG`, by which the run is found again.
+            started_ms: When the recording began.
         """
         experiment_id = self._experiment(experiment)
         known = self._find_run(experiment_id, tags[RECORDING_TAG])
         if known is not None:
             return known, False
-        run = self._client.create_run(experiment_id, run_name=run_name, tags=dict(tags))
+        run = self._client.create_run(experiment_id, started_ms, dict(tags), run_name)
         return str(run.info.run_id), True
 
     def mark_running(self, run_id: str) -> None:

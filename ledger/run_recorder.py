@@ -171,6 +171,8 @@ class RunRecorder:
         """Let go of the journal without an entry, as a killed process would."""
         if self._journal is not None:
             self._journal.close()
+        if self._delivery is not None:
+            self._delivery.stop()
 
     def _append(self, kind: str, **fields: Any) -> None:
         assert self._journal is not None, f"{kind} without begin"
