@@ -89,8 +89,9 @@ def apportion(shares: Mapping[str, Fraction], num_sequences: int) -> dict[str, i
     """
     exact = {name: share * num_sequences for name, share in sorted(shares.items())}
     counts = {name: int(value) for name, value in exact.items()}
-    # Ties go to the name first in the alphabet: the order in the file is irrelevant.
-    by_remainder = sorted(exact, key=lambda name: (counts[name] - exact[name], name))
+    # Ties go to the name first in the alphabet, for sorting keeps the order of `exact`:
+    # the order in the file is irrelevant.
+    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])
     for name in by_remainder[: num_sequences - sum(counts.values())]:
         counts[name] += 1
     return counts

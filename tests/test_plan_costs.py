@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spec_examples import document, stage
 
 from specs.costs import (
     SourceUse,
@@ -22,6 +23,7 @@ from specs.costs import (
     training_flops,
 )
 from specs.errors import SpecError
+from specs.experiment import Experiment
 from specs.loading import load_experiment
 from specs.lock import Lock, LockedStore
 from specs.plan import Plan, PlannedModel
@@ -150,17 +152,29 @@ def test_a_source_may_be_used_up_to_its_limit_exactly(plan: Plan) -> None:
         check_epochs(plan, lock_with(plan, (units - 1) * plan.shuffle_unit, ["web"]))
 
 
+@pytest.mark.parametrize("max_epochs", [1, 0.5, 4])
+def test_the_limit_itself_is_allowed(max_epochs: float) -> None:
+    sources = {"text": {"uri": "t.jsonl", "max_epochs": max_epochs}}
+    stages = [{**stage("one", 6400, {"text": 1}), "optimizer": None}]
+    changed = document(sources=sources, stages=stages)
+    small = plan_experiment(Experiment.model_validate(changed))
+    per_epoch = int(6400 / max_epochs)
+    check_epochs(small, lock_with(small, per_epoch + 1, ["text"]))
+    with pytest.raises(SpecError, match=r"sources\.text\.max_epochs"):
+        check_epochs(small, lock_with(small, per_epoch, ["text"]))
+
+
 def test_every_source_beyond_its_limit_is_told_with_the_way_out(plan: Plan) -> None:
     with pytest.raises(SpecError, match=r"epochs, more than") as caught:
-        check_epochs(plan, lock_with(plan, 1000, ["web", "text", "markup"]))
+        check_epochs(plan, lock_with(plan, 1100, ["web", "text", "markup"]))
     problems = {str(problem.path): problem for problem in caught.value.problems}
     assert set(problems) == {
         f"sources.{name}.max_epochs" for name in ("web", "text", "markup")
     }
-    web = source_uses(plan, lock_with(plan, 1000, ["web"]))["web"]
+    web = source_uses(plan, lock_with(plan, 1100, ["web"]))["web"]
     problem = problems["sources.web.max_epochs"]
     assert f"{web.tokens_needed:,} tokens are needed" in problem.what
-    assert "an epoch has 960" in problem.what
+    assert "an epoch has 1,088" in problem.what
     assert problem.fix is not None
     # Following the advice is enough, and barely.
     advised = Fraction(problem.fix.split()[3])

@@ -281,6 +281,28 @@ def test_without_a_workspace_a_parent_lies_in_the_same_folder(tmp_path: Path) ->
         load_experiment(path)
 
 
+def test_the_nearer_parent_wins(base: Path) -> None:
+    for name, parent, seed in (("b", "base", 20), ("c", "b", 30), ("d", "c", 40)):
+        text = f"codemix: 1\nextends: {parent}.yaml\nseed: {seed}\n"
+        write(base.parent, f"{name}.yaml", text)
+    path = write(base.parent, "x.yaml", f"{LEAST}extends: d.yaml\n")
+    assert load_experiment(path).seed == 40
+
+
+def test_what_is_missing_in_a_replaced_list_is_missing_in_this_file(base: Path) -> None:
+    stages = """\
+stages:
+  - name: main
+    tokens: 64K
+    mixture: {text: 1}
+    learning_rate:
+      schedule: cosine
+      peak: 1.0e-3
+"""
+    with pytest.raises(SpecError, match=r"heir\.yaml:8: stages\.0.*final: is required"):
+        heir(base, stages)
+
+
 def test_a_long_chain_is_refused_and_shown(tmp_path: Path) -> None:
     for index in range(20):
         text = f"codemix: 1\nname: n\nextends: f{index + 1}.yaml\n"
