@@ -31,6 +31,8 @@ def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     for name in [*STREET, "tests"]:
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, tree / name, ignore=ignore)
+    # As tempting as can be: a package, were it asked for.
+    (tree / "tests" / "__init__.py").touch()
     for name in ("pyproject.toml", "README.md"):
         shutil.copy(ROOT / name, tree)
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation"]
