@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from specs.canonical import canonical_json
 from specs.costs import parameter_count
 from specs.data import Source
@@ -15,6 +17,7 @@ from specs.plan import (
 )
 from specs.schedule import decimal, planned_rate
 from specs.stage_sizes import stage_batch, stage_sequences, stage_steps
+from specs.stages import Stage
 
 
 def plan_experiment(experiment: Experiment) -> Plan:
@@ -45,39 +48,47 @@ def plan_experiment(experiment: Experiment) -> Plan:
 def _planned_stages(experiment: Experiment) -> tuple[PlannedStage, ...]:
     stages: list[PlannedStage] = []
     used_tokens: dict[str, int] = {}
-    start_step = 0
-    previous_rate: str | None = None
-    for index, stage in enumerate(experiment.stages):
-        batch = stage_batch(experiment, stage)
-        num_steps = stage_steps(experiment, stage)
-        sequences = stage_sequences(experiment, stage)
+    for stage in experiment.stages:
+        previous = stages[-1] if stages else None
+        planned = _planned_stage(experiment, stage, previous, used_tokens)
+        for name, count in planned.sequences.items():
+            used_tokens[name] = (
+                planned.start_tokens[name] + count * planned.sequence_length
+            )
+        stages.append(planned)
+    return tuple(stages)
+
+
+def _planned_stage(
+    experiment: Experiment,
+    stage: Stage,
+    previous: PlannedStage | None,
+    used_tokens: Mapping[str, int],
+) -> PlannedStage:
+    batch = stage_batch(experiment, stage)
+    num_steps = stage_steps(experiment, stage)
+    sequences = stage_sequences(experiment, stage)
+    start_step = previous.stop_step if previous else 0
+    previous_rate = previous.learning_rate.final if previous else None
+    return PlannedStage(
+        name=stage.name,
+        start_step=start_step,
+        stop_step=start_step + num_steps,
+        sequences_per_step=batch.sequences,
+        sequence_length=batch.length,
+        lane_sequences=batch.lane,
+        accumulation=batch.accumulation,
+        sequences=sequences,
         # A stage of longer sequences starts at the next whole one of them: reads must
         # not straddle two shuffled units.
-        start_tokens = {
+        start_tokens={
             name: -(-used_tokens.get(name, 0) // batch.length) * batch.length
             for name in sequences
-        }
-        for name, count in sequences.items():
-            used_tokens[name] = start_tokens[name] + count * batch.length
-        rate = planned_rate(stage.learning_rate, num_steps, previous_rate)
-        stages.append(
-            PlannedStage(
-                name=stage.name,
-                start_step=start_step,
-                stop_step=start_step + num_steps,
-                sequences_per_step=batch.sequences,
-                sequence_length=batch.length,
-                lane_sequences=batch.lane,
-                accumulation=batch.accumulation,
-                sequences=sequences,
-                start_tokens=start_tokens,
-                learning_rate=rate,
-                optimizer="reset" if index == 0 else stage.optimizer or "reset",
-            )
-        )
-        start_step += num_steps
-        previous_rate = rate.final
-    return tuple(stages)
+        },
+        learning_rate=planned_rate(stage.learning_rate, num_steps, previous_rate),
+        # Only the first stage may leave it out.
+        optimizer=stage.optimizer or "reset",
+    )
 
 
 def _planned_model(experiment: Experiment) -> PlannedModel:
