@@ -122,7 +122,7 @@ def first_difference(left: Trace, right: Trace) -> TraceDifference | None:
     """
     if len(left) and len(right) and left.start_step != right.start_step:
         raise ValueError("traces start at different steps")
-    start_step = left.start_step
+    start_step = (left if len(left) else right).start_step
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high) // 2
