@@ -164,7 +164,7 @@ def test_every_machine_makes_the_same_plan() -> None:
 
 
 def test_the_largest_study_is_planned_in_a_moment() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     plan = plan_of(
         model={"preset": "470m"},
         batch={"sequences": 512, "length": 8192},
@@ -173,8 +173,8 @@ def test_the_largest_study_is_planned_in_a_moment() -> None:
             stage("two", 200 * 10**9, {"text": 9, "web": 1}),
         ],
     )
-    # Half a millisecond on an idle core; a second is what was promised.
-    assert time.monotonic() - start < 1
+    # A millisecond or so here; a second is what was promised.
+    assert time.process_time() - start < 1
     assert [one.num_steps for one in plan.stages] == [47_683, 47_683]
 
 

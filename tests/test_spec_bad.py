@@ -60,10 +60,10 @@ def test_a_bad_file_has_its_golden_message_in_a_second(
     monkeypatch.chdir(tmp_path)
     path = Path(f"{name}.yaml")
     path.write_bytes(MADE[name])
-    start = time.monotonic()
+    start = time.process_time()
     error = refusal(path)
-    # Takes under 0.5 s on one idle core; the rest is for a busy machine.
-    assert time.monotonic() - start < 3
+    # Under 0.5 s of one core here; the rest is for slower ones.
+    assert time.process_time() - start < 3
     golden(f"bad_specs/{name}.txt", f"{error}\n")
 
 
@@ -87,9 +87,9 @@ def test_there_are_at_least_sixty_bad_specs() -> None:
 
 
 def test_billion_laughs_is_refused_in_milliseconds() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     refusal(BAD_SPECS / "yaml_billion_laughs.yaml")
-    assert time.monotonic() - start < 0.1
+    assert time.process_time() - start < 0.1
 
 
 @pytest.mark.parametrize("name", ["nowhere.yaml", "", "x" * 300 + ".yaml"])
