@@ -130,6 +130,13 @@ def paint(text: str, colour: str) -> str:
     return click.style(text, fg=colour, bold=True)
 
 
+def note(text: str) -> None:
+    """Tell on stderr what is worth knowing and is neither result nor error."""
+    context = click.get_current_context(silent=True)
+    if context is None or not context.meta.get("codemix.quiet"):
+        click.echo(_printable(text), err=True)
+
+
 def _shared_options() -> list[click.Parameter]:
     return [
         click.Option(

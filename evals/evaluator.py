@@ -6,6 +6,8 @@ things: can this be scored at all, read what is scored, score these weights.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from evals.baselines import measure_baselines
 from evals.scores import LossFunction, Score
 from evals.scoring import Scorer
@@ -61,9 +63,16 @@ class Evaluator:
         )
 
     def score(
-        self, token_losses: LossFunction, *, rows: int, length: int
+        self,
+        token_losses: LossFunction,
+        *,
+        rows: int,
+        length: int,
+        is_stage_end: bool = True,
     ) -> list[Score]:
-        """Score one set of weights with every suite of the experiment."""
+        """Score one set of weights; held-out loss alone within a stage."""
         assert self._prepared is not None, "score without prepare"
         scorer = Scorer(token_losses=token_losses, rows=rows, length=length)
-        return evaluate(self._prepared, scorer)
+        if is_stage_end:
+            return evaluate(self._prepared, scorer)
+        return evaluate(replace(self._prepared, questions={}), scorer)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from specs.errors import InputError
+
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
@@ -18,4 +20,24 @@ def folder_lock(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def sole_user(folder: Path) -> Iterator[None]:
+    """Keep others out of a folder; do not wait for one who has it.
+
+    Raises:
+        InputError: Another process has it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                "another process is working on this run",
+                file=str(folder),
+                fix="wait for it to end, or stop it",
+            ) from None
         yield

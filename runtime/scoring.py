@@ -55,6 +55,18 @@ class Evaluator(Protocol):
         """Read everything that is going to be scored; return baselines for scale."""
 
     def score(
-        self, token_losses: LossFunction, *, rows: int, length: int
+        self,
+        token_losses: LossFunction,
+        *,
+        rows: int,
+        length: int,
+        is_stage_end: bool = True,
     ) -> Sequence[Score]:
-        """Score one set of weights, in calls of `rows` rows of at most `length`."""
+        """Score one set of weights, in calls of `rows` rows of at most `length`.
+
+        Args:
+            token_losses: The model with those weights.
+            rows: Rows in every call.
+            length: Most tokens scored per row.
+            is_stage_end: Otherwise only held-out loss is scored, for the curve.
+        """

@@ -166,7 +166,7 @@ class TrainStep:
         sums = all_to_rows(unfuse(model, fused_sums), layout.num_rows)
         loss, shares = self._sum_over_devices(loss, sums)
         if layout.sharding == "replicated":
-            return loss, _gather(shares)
+            return loss, gather_rows(shares)
         return loss, shares
 
     def _sum_over_devices(self, loss: Array, rows: Rows) -> tuple[Array, Rows]:
@@ -182,7 +182,7 @@ class TrainStep:
         }
 
     def _all_rows(self, rows: Rows) -> Rows:
-        return rows if self.layout.sharding == "replicated" else _gather(rows)
+        return rows if self.layout.sharding == "replicated" else gather_rows(rows)
 
     def _norm(self, turns: Turns, grads: Rows) -> Array:
         """Return the root of the sum of squares, by a tree over rows."""
@@ -250,7 +250,8 @@ def _fingerprint_batch(tokens: Array) -> Array:
     return sums
 
 
-def _gather(rows: Rows) -> Rows:
+def gather_rows(rows: Rows) -> Rows:
+    """Give every device all rows; inside `shard_map`. Exact, as nothing is computed."""
     return {name: lax.all_gather(x, AXIS, tiled=True) for name, x in rows.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from codemix_cli.entry_text import told_verdict
-from codemix_cli.output import Command, Result
+from codemix_cli.output import Command, Result, note
 from codemix_cli.progress import listener, open_meter, training_listener
 from codemix_cli.reading import devices_option, entry_argument, workspace_here
 
@@ -21,6 +21,7 @@ def command(entry: str, devices: int | None) -> Result:
     EXACT, 1 otherwise, with the first step that differs.
     """
     from evals.evaluator import Evaluator
+    from ledger.verdict import Verdict
     from runtime.experiment import reproduce
 
     with open_meter() as meter:
@@ -31,7 +32,9 @@ def command(entry: str, devices: int | None) -> Result:
             num_devices=devices,
             progress=listener(meter),
             training=training_listener(meter),
+            warn=note,
         )
+    assert isinstance(stored.entry, Verdict)
     verdict = stored.entry.to_json()
     return Result(
         data={"verdict": stored.digest, **verdict},

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from codemix_cli.entry_text import told_run
-from codemix_cli.output import Command, Result
+from codemix_cli.output import Command, Result, note
 from codemix_cli.progress import listener, open_meter, training_listener
 from codemix_cli.reading import devices_option, ledger_option, spec_argument
 
@@ -32,6 +32,7 @@ def command(
     the same bits; a stage that an entry already has is not trained again.
     """
     from evals.evaluator import Evaluator
+    from ledger.entry import Entry
     from runtime.experiment import run
 
     with open_meter() as meter:
@@ -43,6 +44,7 @@ def command(
             stop_after=stop_after,
             progress=listener(meter),
             training=training_listener(meter),
+            warn=note,
         )
     if stored is None:
         return Result(
@@ -50,6 +52,7 @@ def command(
             text=f"stopped on purpose after {stop_after} steps",
             next_command=f"codemix run {spec}",
         )
+    assert isinstance(stored.entry, Entry)
     entry = stored.entry.to_json()
     return Result(
         data={

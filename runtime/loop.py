@@ -1,0 +1,288 @@
+"""The training loop: from a state to the end of the plan, or to where it is stopped.
+
+Everything is handed in: batches, recorder, checkpoints, scores. The loop decides only
+when what happens. Steps are reported one step late, so that the devices always have the
+next one to work on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.recorder import Recorder, StepRecord, TensorFacts
+from runtime.batches import BatchReader
+from runtime.checkpoint import CheckpointFolder, weights_digest
+from runtime.fingerprint import fingerprint_hex
+from runtime.progress import TrainingListener, TrainingProgress, ignore_training
+from runtime.state import (
+    Layout,
+    TrainState,
+    build_layout,
+    change_layout,
+    with_fresh_optimizer,
+)
+from runtime.train_step import StepOutput, TrainStep, build_train_step
+from specs.errors import Problem, RunError
+from specs.experiment import Checkpoints, Logging
+from specs.plan import Plan, PlannedStage
+from specs.schedule import learning_rate_at
+
+
+class Scorer(Protocol):
+    """Scores a state and reports the scores."""
+
+    def __call__(
+        self, state: TrainState, layout: Layout, *, step: int, is_stage_end: bool
+    ) -> None:
+        """Score the weights after `step` steps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What a run is trained with."""
+
+    plan: Plan
+    identities: list[str]
+    """Of the stages, in order."""
+    read_batch: Callable[[int], NDArray[np.int32]]
+    """Step -> B x (L + 1) tokens."""
+    sources_of: Callable[[int], Mapping[str, int]]
+    """Step -> source -> sequences, to tell what a failed step was trained on."""
+    recorder: Recorder
+    checkpoints: CheckpointFolder
+    cadence: Checkpoints
+    logging: Logging
+    score: Scorer
+    stop_after: int | None = None
+    """Steps done after which to stop on purpose."""
+    is_stopping: threading.Event = field(default_factory=threading.Event)
+    """Set from outside to stop at the next step."""
+    progress: TrainingListener = ignore_training
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pending:
+    """A step that the devices may still be working on."""
+
+    step: int
+    learning_rate: float
+    output: StepOutput
+
+
+def train(training: Training, state: TrainState, layout: Layout, step: int) -> int:
+    """Train from a state on.
+
+    Args:
+        training: What to train with. Its recorder has begun.
+        state: After `step` steps; used up.
+        layout: Of the state.
+        step: Steps done.
+
+    Returns:
+        Steps done: the plan's, or fewer if it was stopped. The state of that step is
+        in the checkpoints.
+
+    Raises:
+        RunError: A loss or gradient is not finite; a checkpoint has the state before.
+        InputError: The disk is full, or a batch can't be read.
+        Diverged: The recorder says that a step is not what it was before.
+    """
+    plan = training.plan
+    steps = _Steps(plan)
+    with BatchReader(training.read_batch, stop_step=plan.num_steps) as reader:
+        for stage, identity in zip(plan.stages, training.identities, strict=True):
+            if step > stage.stop_step:
+                continue
+            if step < stage.stop_step:
+                state, layout = _enter(plan, stage, state, layout, step)
+            take_step = steps.of(stage, layout)
+            loop = _StageLoop(training, stage, take_step, reader, state, step)
+            loop.run()
+            if loop.step < stage.stop_step:
+                return loop.step
+            loop.end(identity)
+            state, step = loop.state, loop.step
+            if loop.is_stopping and stage is not plan.stages[-1]:
+                return step
+    return step
+
+
+class _Steps:
+    """The compiled steps of a plan; stages of one shape share theirs."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._built: dict[tuple[int, ...], TrainStep] = {}
+
+    def of(self, stage: PlannedStage, layout: Layout) -> TrainStep:
+        shape = (
+            stage.sequences_per_step,
+            stage.sequence_length,
+            stage.lane_sequences,
+            stage.accumulation,
+        )
+        if shape not in self._built:
+            self._built[shape] = build_train_step(self._plan, stage, layout)
+        return self._built[shape]
+
+
+class _StageLoop:
+    """One stage, or what is left of it."""
+
+    def __init__(
+        self,
+        training: Training,
+        stage: PlannedStage,
+        take_step: TrainStep,
+        read_batch: Callable[[int], NDArray[np.int32]],
+        state: TrainState,
+        step: int,
+    ) -> None:
+        self.state = state
+        self.step = step
+        self.is_stopping = False
+        """Whether somebody asked to stop: the signal, or `stop_after`."""
+        self._training = training
+        self._stage = stage
+        self._take_step = take_step
+        self._layout = take_step.layout
+        self._read_batch = read_batch
+        self._pending: _Pending | None = None
+        self._last_report = time.monotonic()
+
+    def run(self) -> None:
+        """Take steps to the end of the stage, or until asked to stop."""
+        training, stage = self._training, self._stage
+        training.recorder.stage_begin(stage.name, stage.start_step)
+        while self.step < stage.stop_step and not self.is_stopping:
+            before, self._pending = self._pending, self._dispatch()
+            self._report(before)
+            self.step += 1
+            self.is_stopping |= self.step == training.stop_after
+            is_saved = self.is_stopping or _is_due(
+                self.step, training.cadence.every_steps
+            )
+            is_scored = _is_due(self.step, training.logging.heldout_every_steps)
+            is_ended = self.step == stage.stop_step
+            if is_saved or is_scored or is_ended:
+                self._report(self._pending)
+                self._pending = None
+            if is_saved and not is_ended:
+                self._save(is_stage_end=False)
+            if is_scored and not is_ended:
+                training.score(
+                    self.state, self._layout, step=self.step, is_stage_end=False
+                )
+
+    def end(self, identity: str) -> None:
+        """Save, score and close the stage; after a resume, once more to compare."""
+        training, stage, step = self._training, self._stage, self.step
+        tensors = self._save(is_stage_end=True)
+        training.score(self.state, self._layout, step=step, is_stage_end=True)
+        training.recorder.stage_end(
+            stage.name, step, identity=identity, weights_digest=weights_digest(tensors)
+        )
+
+    def _dispatch(self) -> _Pending:
+        """Hand the devices one more step; does not wait for it."""
+        stage, step = self._stage, self.step
+        rate = learning_rate_at(
+            stage.learning_rate, step - stage.start_step, stage.num_steps
+        )
+        tokens = self._take_step.place_tokens(self._read_batch(step))
+        wants_stop = self._training.is_stopping.is_set()
+        self.state, output = self._take_step(self.state, tokens, rate, wants_stop)
+        return _Pending(step=step, learning_rate=rate, output=output)
+
+    def _report(self, pending: _Pending | None) -> None:
+        """Wait for a step and report it; note whether some process asks to stop."""
+        if pending is None:
+            return
+        training, stage, output = self._training, self._stage, pending.output
+        if int(output.is_failed):
+            raise self._failure(pending)
+        now = time.monotonic()
+        tokens = stage.sequences_per_step * stage.sequence_length
+        speed = tokens / max(now - self._last_report, 1e-9)
+        self._last_report = now
+        metrics = {
+            "loss": float(output.loss),
+            "grad_norm": float(output.grad_norm),
+            "learning_rate": pending.learning_rate,
+        }
+        is_logged = _is_due(pending.step + 1, training.logging.every_steps)
+        training.recorder.step(
+            StepRecord(
+                step=pending.step,
+                batch=fingerprint_hex(np.asarray(output.batch)),
+                weights=fingerprint_hex(np.asarray(output.weights)),
+                metrics=metrics if is_logged else None,
+                timings={"tokens_per_second": speed} if is_logged else None,
+            )
+        )
+        training.progress(
+            TrainingProgress(
+                stage=stage.name,
+                step=pending.step + 1,
+                num_steps=training.plan.num_steps,
+                loss=metrics["loss"],
+                tokens_per_second=speed,
+            )
+        )
+        self.is_stopping |= int(output.num_stop) > 0
+
+    def _save(self, *, is_stage_end: bool) -> Mapping[str, TensorFacts]:
+        """Save the state, unless it was restored from that very checkpoint."""
+        training, step = self._training, self.step
+        tensors = training.checkpoints.tensors(step)
+        if tensors is None:
+            tensors = training.checkpoints.save(
+                self.state, self._layout, step=step, is_stage_end=is_stage_end
+            )
+        training.recorder.checkpoint(step, tensors)
+        training.checkpoints.prune(training.cadence.keep_last)
+        self._last_report = time.monotonic()
+        return tensors
+
+    def _failure(self, pending: _Pending) -> RunError:
+        """Diagnose a step that was not finite, and keep the state before it."""
+        output, self.step = pending.output, pending.step
+        # A failed step leaves the state as it was, and so do those after it.
+        self._save(is_stage_end=False)
+        drawn = self._training.sources_of(self.step)
+        mixed = ", ".join(f"{count} of {name}" for name, count in drawn.items())
+        return RunError(
+            Problem(
+                path=f"stages.{self._stage.name}",
+                what=(
+                    f"step {self.step} is not finite: loss {float(output.loss)}, "
+                    f"gradient norm {float(output.grad_norm)}, learning rate "
+                    f"{pending.learning_rate:g}; its sequences: {mixed}; the state "
+                    f"before it is in checkpoint {self.step}"
+                ),
+                fix="lower the learning rate or lengthen the warm-up; "
+                f"`codemix batch SPEC --step {self.step}` shows what the model saw",
+            )
+        )
+
+
+def _enter(
+    plan: Plan, stage: PlannedStage, state: TrainState, old: Layout, step: int
+) -> tuple[TrainState, Layout]:
+    """Bring a state into a stage: its rows, and a fresh optimizer where it resets."""
+    layout = build_layout(plan, stage, old.mesh, old.sharding)
+    state = change_layout(state, old, layout)
+    if step == stage.start_step and stage.optimizer == "reset":
+        state = with_fresh_optimizer(state.weights, layout)
+    return state, layout
+
+
+def _is_due(step: int, every_steps: int | None) -> bool:
+    return every_steps is not None and step % every_steps == 0

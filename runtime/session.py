@@ -1,0 +1,186 @@
+"""One training of one experiment on the devices of this machine.
+
+`Session` puts together what the other files of this package do: devices, identities,
+state, loop. It reports to the recorder that it is handed and keeps no history.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+
+from ledger.facts import CodeFacts, ObjectRef
+from ledger.provenance import collect_code, collect_environment
+from ledger.recorder import Recorder, RunFacts
+from ledger.store import Ledger
+from runtime import devices
+from runtime.canary import canary_digest
+from runtime.checkpoint import CheckpointFolder, Restored
+from runtime.identity import run_identity, stage_identities
+from runtime.loop import Training, train
+from runtime.numerics import NUMERICS_VERSION
+from runtime.progress import TrainingListener
+from runtime.ready import Ready
+from runtime.scoring import Evaluator, Score
+from runtime.state import Layout, TrainState, build_layout, initial_state
+from runtime.token_losses import TokenLosses
+from specs.plan import PlannedStage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """An experiment on devices, with the identities that both give it."""
+
+    ready: Ready
+    mesh: Mesh
+    identities: list[str]
+    """Of the stages, in order."""
+    identity: str
+    """Of the run."""
+    evaluator: Evaluator
+    baselines: Score | None
+    _losses: dict[tuple[int, int], TokenLosses] = field(default_factory=dict)
+
+    def facts(self, ledger: Ledger, resumed_from: int | None) -> RunFacts:
+        """Collect what the ledger wants to know when training starts."""
+        ready = self.ready
+        described = devices.describe()
+        # The environment's own facts tell the processor and the packages.
+        for told_elsewhere in ("cpu", "jax", "jaxlib", "cores_visible"):
+            del described[told_elsewhere]
+        described["num_used"] = self.mesh.size
+        return RunFacts(
+            identity=self.identity,
+            experiment=ready.experiment,
+            raw_spec=ready.raw_spec,
+            plan=ready.plan,
+            lock=ready.lock,
+            code=_code(ready.workspace, ledger),
+            environment=collect_environment(),
+            devices=described,
+            numerics=NUMERICS_VERSION,
+            canary=canary_digest(ready.plan),
+            resumed_from=resumed_from,
+        )
+
+    def train(
+        self,
+        recorder: Recorder,
+        checkpoints: CheckpointFolder,
+        restored: Restored | None,
+        *,
+        stop_after: int | None,
+        is_stopping: threading.Event,
+        progress: TrainingListener,
+    ) -> int:
+        """Train to the end, or to where it is stopped; see `runtime.loop.train`."""
+        ready = self.ready
+        if self.baselines is not None:
+            _report(recorder, 0, self.baselines)
+        training = Training(
+            plan=ready.plan,
+            identities=self.identities,
+            read_batch=ready.batch,
+            sources_of=ready.sources_of,
+            recorder=recorder,
+            checkpoints=checkpoints,
+            cadence=ready.experiment.checkpoints,
+            logging=ready.experiment.logging,
+            score=_Scoring(self, recorder),
+            stop_after=stop_after,
+            is_stopping=is_stopping,
+            progress=progress,
+        )
+        return train(training, *self._start(restored))
+
+    def scores(
+        self, state: TrainState, layout: Layout, step: int, *, is_stage_end: bool = True
+    ) -> list[Score]:
+        """Score the weights after `step` steps."""
+        # The state after a stage's last step is scored as that stage trained it.
+        stage = self.ready.plan.stage_at(step - 1)
+        losses = self._losses_of(stage, layout)
+        return list(
+            self.evaluator.score(
+                losses.of(state.weights),
+                rows=losses.rows,
+                length=stage.sequence_length,
+                is_stage_end=is_stage_end,
+            )
+        )
+
+    def _losses_of(self, stage: PlannedStage, layout: Layout) -> TokenLosses:
+        """Return the compiled losses of a stage; stages of one shape share them."""
+        shape = (stage.sequences_per_step, stage.lane_sequences)
+        if shape not in self._losses:
+            self._losses[shape] = TokenLosses(self.ready.plan, stage, layout)
+        return self._losses[shape]
+
+    def _start(self, restored: Restored | None) -> tuple[TrainState, Layout, int]:
+        if restored is not None:
+            return restored.state, restored.layout, restored.manifest.step
+        plan = self.ready.plan
+        layout = build_layout(plan, plan.stages[0], self.mesh)
+        return initial_state(plan, layout), layout, 0
+
+
+def open_session(
+    ready: Ready, evaluator: Evaluator, *, num_devices: int | None = None
+) -> Session:
+    """Find the devices and read what is scored; `devices.configure` came before.
+
+    Raises:
+        InputError: The devices don't fit the plan, or a benchmark is wrong.
+    """
+    baselines = evaluator.prepare(ready)
+    mesh = devices.build_mesh(ready.plan, num_devices)
+    identities = stage_identities(ready.plan, ready.lock, _numerics())
+    return Session(
+        ready=ready,
+        mesh=mesh,
+        identities=identities,
+        identity=run_identity(ready.experiment, ready.lock, identities),
+        evaluator=evaluator,
+        baselines=baselines,
+    )
+
+
+class _Scoring:
+    """Scores during training, straight to the recorder."""
+
+    def __init__(self, session: Session, recorder: Recorder) -> None:
+        self._session = session
+        self._recorder = recorder
+
+    def __call__(
+        self, state: TrainState, layout: Layout, *, step: int, is_stage_end: bool
+    ) -> None:
+        for score in self._session.scores(
+            state, layout, step, is_stage_end=is_stage_end
+        ):
+            _report(self._recorder, step, score)
+
+
+def _report(recorder: Recorder, step: int, score: Score) -> None:
+    recorder.scores(step, score.suite, score.values, score.detail)
+
+
+def _numerics() -> dict[str, Any]:
+    """What of this machine decides bits."""
+    return {
+        "version": NUMERICS_VERSION,
+        "platform": jax.devices()[0].platform,
+        "isa": devices.xla_flags().get("--xla_cpu_max_isa"),
+    }
+
+
+def _code(workspace: Path, ledger: Ledger) -> CodeFacts:
+    def put(data: bytes) -> ObjectRef:
+        return ledger.objects.put(data)
+
+    return collect_code(workspace, put)
