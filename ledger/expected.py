@@ -6,8 +6,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ledger.differences import (
+    Difference,
+    compare_code,
+    compare_devices,
+    compare_environment,
+    compare_locks,
+    compare_values,
+    ranked,
+)
 from ledger.entry import Entry, StageFacts
 from ledger.objects import ObjectStore
+from ledger.recorder import RunFacts
 from ledger.series import Point, decode_series
 from ledger.trace import Trace
 from specs.errors import CheckFailed
@@ -24,6 +34,7 @@ class Expected:
             CheckFailed: Something was changed since it was recorded.
             InputError: Something is missing.
         """
+        self._entry = entry
         self._objects = objects
         self._stages = {stage.name: stage for stage in entry.stages}
         self._traces = {stage.name: self._trace(stage) for stage in entry.stages}
@@ -32,7 +43,7 @@ class Expected:
         self._checkpoints = {
             checkpoint.step: checkpoint.tensors for checkpoint in entry.checkpoints
         }
-        self.lock = Lock.model_validate(objects.get_json(entry.lock))
+        self._lock = Lock.model_validate(objects.get_json(entry.lock))
         self.scores = {
             (score.step, score.suite): score.values for score in entry.scores
         }
@@ -42,6 +53,20 @@ class Expected:
         """Of the checkpoint at the end of the run; empty if there is none."""
         self.num_metrics = sum(1 for stage in entry.stages for _ in self._series(stage))
         """Steps with metrics."""
+
+    def differences(self, facts: RunFacts) -> tuple[Difference, ...]:
+        """List how the facts of a replay differ from those of the entry."""
+        was = self._entry
+        found = [
+            *compare_values("plan", was.plan.sha256, facts.plan.digest),
+            *compare_values("numerics", was.numerics, facts.numerics),
+            *compare_values("canary", was.canary, facts.canary),
+            *compare_locks(self._lock, facts.lock),
+            *compare_code(was.code, facts.code),
+            *compare_environment(was.environment, facts.environment),
+            *compare_devices(was.devices, facts.devices),
+        ]
+        return ranked(found)
 
     def stage(self, name: str) -> StageFacts | None:
         """Return the stage of that name."""

@@ -55,6 +55,11 @@ class History:
         """The first step that is not recorded."""
         return self.first_step + len(self._starts)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the run claims to repeat its bits; asked after it has begun."""
+        return bool(self.begins[0]["determinism"] == "exact")
+
     def line_start(self, step: int) -> int:
         """Byte offset of the line that counts for a recorded step."""
         return self._starts[step - self.first_step]
@@ -99,7 +104,7 @@ class History:
         return last.name if last is not None and is_open else None
 
     def _begin(self, event: Event) -> None:
-        if self.begins and event["determinism"] != "exact":
+        if self.begins and not self.is_exact:
             self._forget_after(event["resumed_from"] or 0)
         self.begins.append(event)
         self.session_ms.append((event["unix_ms"], event["unix_ms"]))

@@ -11,15 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from ledger.differences import (
-    Difference,
-    compare_code,
-    compare_devices,
-    compare_environment,
-    compare_locks,
-    compare_values,
-    ranked,
-)
+from ledger.differences import Difference, compare_values, ranked
 from ledger.entry import Entry, Times
 from ledger.expected import Expected
 from ledger.facts import JsonObject
@@ -84,17 +76,7 @@ class ReplayRecorder:
 
         May be called before `begin`: it says what to expect before hours are spent.
         """
-        was = self._original
-        found = [
-            *compare_values("plan", was.plan.sha256, facts.plan.digest),
-            *compare_values("numerics", was.numerics, facts.numerics),
-            *compare_values("canary", was.canary, facts.canary),
-            *compare_locks(self._expected.lock, facts.lock),
-            *compare_code(was.code, facts.code),
-            *compare_environment(was.environment, facts.environment),
-            *compare_devices(was.devices, facts.devices),
-        ]
-        return ranked(found)
+        return self._expected.differences(facts)
 
     def begin(self, facts: RunFacts) -> None:
         """Note what differs before the first step; that alone decides nothing."""

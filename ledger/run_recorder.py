@@ -105,11 +105,12 @@ class RunRecorder:
         """Append scores, or compare them if they are recorded already."""
         texts = float_texts(values)
         recorded = self._history.scores.get((step, suite))
-        if recorded is None:
-            ref = None if detail is None else self._put_json(detail).to_json()
-            self._append("scores", step=step, suite=suite, values=texts, detail=ref)
-        elif recorded["values"] != texts:
+        if recorded is not None and recorded["values"] == texts:
+            return
+        if recorded is not None and self._history.is_exact:
             raise _inexact(step, "scores", recorded["values"], texts)
+        ref = None if detail is None else self._put_json(detail).to_json()
+        self._append("scores", step=step, suite=suite, values=texts, detail=ref)
 
     def checkpoint(self, step: int, tensors: Mapping[str, TensorFacts]) -> None:
         """Append a checkpoint, or compare it if it is recorded already."""

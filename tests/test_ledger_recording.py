@@ -135,21 +135,32 @@ def test_a_resume_that_is_not_exact_is_found(tmp_path, kind, channel, changed):
     assert (raised.value.step, raised.value.channel) == (at, channel)
 
 
-def test_without_exactness_the_later_record_counts(tmp_path):
+@pytest.mark.parametrize("resumed_from", [4, 8])
+def test_without_exactness_the_later_record_counts(tmp_path, resumed_from):
     fast = facts(determinism="fast")
     first = recorder(tmp_path)
     play(first, stop=10, run_facts=fast, outcome=None)
     first.close()
 
     def change(kind, step, value):
+        if kind == "scores":
+            return {"text.bits_per_byte": 0.125}
         return record(step, "other machine") if kind == "step" else value
 
-    again = facts(4, determinism="fast")
-    entry = play(recorder(tmp_path), start=4, run_facts=again, change=change)
-    trace = Trace(Ledger.open(tmp_path).objects.get(entry.stages[0].trace))
-    assert len(trace) == 8
-    assert trace.at(3).weights == record(3).weights
-    assert trace.at(4).weights == record(4, "other machine").weights
+    again = facts(resumed_from, determinism="fast")
+    entry = play(recorder(tmp_path), start=resumed_from, run_facts=again, change=change)
+    objects = Ledger.open(tmp_path).objects
+    first_stage, second_stage = (
+        Trace(objects.get(stage.trace)) for stage in entry.stages
+    )
+    assert (len(first_stage), len(second_stage)) == (8, 4)
+    assert first_stage.at(3).weights == record(3).weights
+    salt = "other machine" if resumed_from == 4 else ""
+    assert first_stage.at(4).weights == record(4, salt).weights
+    assert second_stage.at(8).weights == record(8, "other machine").weights
+    assert [score.values for score in entry.scores] == [
+        {"text.bits_per_byte": "0.125"}
+    ] * 2
 
 
 def test_a_seam_says_what_changed(tmp_path):
