@@ -9,6 +9,8 @@ from codemix_cli.wording import duration, in_bytes
 
 Json = dict[str, Any]
 
+CLIPPED_CHARS = 24
+
 
 def told_entry(shown: Json) -> str:
     """Tell what `ledger.overview.show_entry` found.
@@ -57,9 +59,15 @@ def told_verdict(digest: str, verdict: Json) -> str:
 
 
 def _difference(one: Json) -> str:
-    was = "absent" if one["was"] is None else one["was"]
-    now = "absent" if one["now"] is None else one["now"]
+    was, now = _clipped(one["was"]), _clipped(one["now"])
     return f"  {one['rank']:<10}  {one['path']}: was {was}, is {now}"
+
+
+def _clipped(value: str | None) -> str:
+    # Lists of processor features fill a screen; the verdict has them whole.
+    if value is None:
+        return "absent"
+    return value if len(value) <= CLIPPED_CHARS else f"{value[:CLIPPED_CHARS]}..."
 
 
 def _facts(digest: str, entry: Json) -> list[list[str]]:

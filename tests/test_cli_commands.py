@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from codemix_cli.main import cli
+from ledger.replay import ReplayRecorder
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
 from specs.experiment import experiment_digest
@@ -200,6 +201,21 @@ def test_ledger_show_tells_an_entry_by_digest_or_name(recorded: str) -> None:
         assert told in by_digest
     assert by_digest.endswith(f"next: codemix reproduce {recorded[:12]}\n")
     assert as_json("ledger", "show", "made-up")["digest"] == recorded
+
+
+def test_ledger_show_tells_a_verdict_and_the_entry_tells_of_it(
+    recorded: str, workspace: Path
+) -> None:
+    ledger = Ledger.open(workspace)
+    replay = ReplayRecorder(ledger.find(recorded), ledger)
+    ledger_runs.play(replay, run_facts=ledger_runs.facts(canary="x" * 99))
+    assert replay.digest is not None
+    shown = codemix("ledger", "show", replay.digest[:12]).stdout
+    assert "verdict   EXACT\n" in shown
+    assert f"of entry  {recorded[:12]}\n" in shown
+    assert f"is {'x' * 24}...\n" in shown
+    original = codemix("ledger", "show", recorded[:12]).stdout
+    assert f"replayed: EXACT  {replay.digest[:12]}\n" in original
 
 
 def test_ledger_show_of_no_entry_is_for_who_owns_the_ledger(recorded: str) -> None:
