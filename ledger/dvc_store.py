@@ -1,58 +1,33 @@
 """DVC, as codemix uses it; the only file that imports it.
 
 `dvc.repo.Repo` is not a documented interface, so everything that depends on it is here.
-What is tracked is read from the `.dvc` files and `dvc.lock` themselves: that needs no
-import, takes no lock and works inside a DVC stage, where `Repo.status` does not.
-
 DVC trusts modification times and file modes, so it can miss changed bytes; codemix
 hashes the bytes itself and uses this module to track, fetch and look up.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
-import subprocess
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ledger.dvc_files import DvcFiles
+from specs.errors import InputError
 
-from specs.errors import InputError, Problem
-
-
-@dataclass(frozen=True)
-class Tracked:
-    """An output that DVC tracks."""
-
-    path: str
-    """Relative to the workspace; a file or a folder."""
-    name: str
-    """What tracks it: a `.dvc` file, or `dvc.yaml:STAGE`."""
-    md5: str | None
-    """DVC's hash, `.dir` at the end for a folder; null for a stage that never ran."""
-    is_ours: bool
-    """Whether its bytes are whatever lies there, not what a stage or the web gave."""
-
-    @property
-    def stage(self) -> str | None:
-        """The stage's name, for the output of a stage."""
-        return self.name.partition(":")[2] or None
+_TRIES = 5
+_SECONDS_BETWEEN_TRIES = 0.1
 
 
-class DvcStore:
-    """The DVC side of a workspace."""
-
-    def __init__(self, workspace: Path):
-        """Name the folder that holds `.dvc/`; nothing is opened yet."""
-        self.workspace = workspace
-        self._read: dict[Path, Any] = {}
+class DvcStore(DvcFiles):
+    """The DVC side of a workspace: what it tracks, its cache, and its commands."""
 
     def initialise(self) -> None:
         """Make the folder, which is in a git repository, one that DVC works in.
@@ -63,16 +38,6 @@ class DvcStore:
         with _quiet_dvc() as repo_class:
             # The repository may begin further up.
             repo_class.init(str(self.workspace), subdir=True).close()
-
-    def find(self, path: str) -> Tracked | None:
-        """Return the output that a path is, or is inside of."""
-        place = PurePosixPath(path)
-        for candidate in (place, *place.parents):
-            if candidate.name:
-                found = self._dvc_file(f"{candidate}.dvc") or self._stage(candidate)
-                if found is not None:
-                    return found
-        return None
 
     def md5_of(self, path: str) -> str | None:
         """Return DVC's hash of a file, also of one inside a tracked folder.
@@ -93,16 +58,13 @@ class DvcStore:
         path = self.cache_folder / "files" / "md5" / md5[:2] / md5[2:]
         return path if path.is_file() else None
 
-    @property
+    @cached_property
     def cache_folder(self) -> Path:
         """The folder of the local cache."""
-        if not hasattr(self, "_cache_folder"):
-            from dvc.config import Config
+        from dvc.config import Config
 
-            config = Config(str(self.workspace / ".dvc"), validate=False)
-            folder = config.get("cache", {}).get("dir") or ".dvc/cache"
-            self._cache_folder = self.workspace / folder
-        return self._cache_folder
+        config = Config(str(self.workspace / ".dvc"), validate=False)
+        return self.workspace / (config.get("cache", {}).get("dir") or ".dvc/cache")
 
     def add(self, paths: Sequence[str]) -> None:
         """Track files or folders in place, or track their new bytes.
@@ -110,8 +72,15 @@ class DvcStore:
         Raises:
             InputError: DVC refuses or is busy.
         """
-        with self._repo() as repo:
-            repo.add([str(self.workspace / path) for path in paths])
+        self._add(paths)
+        # DVC does not look into what is in its cache already.
+        damaged = [
+            listing for path in paths if (listing := self._damaged_listing(path))
+        ]
+        if damaged:
+            for listing in damaged:
+                listing.unlink()
+            self._add(paths)
 
     def import_url(self, url: str, path: str) -> None:
         """Download a file and track where it came from.
@@ -124,13 +93,6 @@ class DvcStore:
         with self._repo() as repo:
             repo.imp_url(url, out=str(target), force=True)
 
-    def imported_url(self, path: str) -> str | None:
-        """Return where a tracked file was downloaded from."""
-        value = self._yaml(self.workspace / f"{path}.dvc")
-        deps = value.get("deps") or [{}]
-        url = deps[0].get("path")
-        return None if url is None else str(url)
-
     def checkout(self, path: str) -> None:
         """Put back what the cache holds for a `.dvc` file.
 
@@ -141,74 +103,46 @@ class DvcStore:
             # By the path itself, DVC would look into the `dvc.yaml` of another folder.
             repo.checkout([str(self.workspace / f"{path}.dvc")], force=True)
 
-    def tracked_by_git(self, paths: Sequence[str]) -> list[str]:
-        """Return those paths that git tracks, or that hold something it tracks."""
-        if not paths:
-            return []
-        listed = subprocess.run(
-            ["git", "ls-files", "-z", "--", *[f":(literal){path}" for path in paths]],
-            cwd=self.workspace,
-            capture_output=True,
-            check=False,
-        )
-        if listed.returncode:
-            return []  # Not a git repository: DVC works without one too.
-        files = [PurePosixPath(name) for name in os.fsdecode(listed.stdout).split("\0")]
-        return [
-            path
-            for path in paths
-            if any(file.is_relative_to(path) for file in files if file.name)
-        ]
+    def _add(self, paths: Sequence[str]) -> None:
+        with self._repo() as repo:
+            repo.add([str(self.workspace / path) for path in paths])
 
     @contextmanager
     def _repo(self) -> Iterator[Any]:
         """Open DVC's own view; it may change what was read, so that is forgotten."""
+        self._mend()
         with _quiet_dvc() as repo_class, repo_class(str(self.workspace)) as repo:
             yield repo
-        self._read.clear()
-
-    def _dvc_file(self, name: str) -> Tracked | None:
-        path = self.workspace / name
-        if not path.is_file():
-            return None
-        outs = self._yaml(path).get("outs") or []
-        if len(outs) != 1 or "path" not in outs[0]:
-            return None
-        place = PurePosixPath(name).parent / outs[0]["path"]
-        is_ours = not self._yaml(path).get("deps")
-        return Tracked(str(place), name, outs[0].get("md5"), is_ours)
-
-    def _stage(self, place: PurePosixPath) -> Tracked | None:
-        """Look a path up among the outputs of the stages above it."""
-        for folder in place.parents:
-            lock = self._yaml(self.workspace / folder / "dvc.lock").get("stages") or {}
-            for stage, value in lock.items():
-                for out in value.get("outs") or []:
-                    if folder / out["path"] == place:
-                        name = str(folder / f"dvc.yaml:{stage}")
-                        return Tracked(str(place), name, out.get("md5"), False)
-            stages = self._yaml(self.workspace / folder / "dvc.yaml").get("stages")
-            for stage, value in (stages or {}).items():
-                for out in value.get("outs") or []:
-                    path = next(iter(out)) if isinstance(out, dict) else out
-                    if folder / path == place:
-                        name = str(folder / f"dvc.yaml:{stage}")
-                        return Tracked(str(place), name, None, False)
-        return None
+        self.forget()
 
     def _folder_entries(self, md5: str) -> dict[str, str]:
         path = self.cached(md5)
         if path is None:
             return {}
         if path not in self._read:
-            entries = json.loads(path.read_bytes())
+            entries = json.loads(path.read_bytes()) if _is_listing(path, md5) else []
             self._read[path] = {one["relpath"]: one["md5"] for one in entries}
         return self._read[path]  # type: ignore[no-any-return]
 
-    def _yaml(self, path: Path) -> dict[str, Any]:
-        if path not in self._read:
-            self._read[path] = _read_yaml(path)
-        return self._read[path]  # type: ignore[no-any-return]
+    def _damaged_listing(self, path: str) -> Path | None:
+        """Return the list of a folder's files in the cache if it is half-written."""
+        tracked = self.find(path)
+        if tracked is None or not (tracked.md5 or "").endswith(".dir"):
+            return None
+        listing = self.cached(tracked.md5 or "")
+        if listing is None or _is_listing(listing, tracked.md5 or ""):
+            return None
+        return listing
+
+    def _mend(self) -> None:
+        """Remove what a killed DVC left half-written and would stumble over itself."""
+        path = self.workspace / ".dvc" / "tmp" / "rwlock"
+        for _ in range(_TRIES):
+            if _is_json(path):
+                return
+            # A DVC that is alive may be writing it: that takes no more than a moment.
+            time.sleep(_SECONDS_BETWEEN_TRIES)
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -237,6 +171,26 @@ def _quiet_dvc() -> Iterator[Any]:
             raise InputError(_first_cause(error)) from None
 
 
+def _is_listing(path: Path, md5: str) -> bool:
+    """Tell whether the list of a folder's files is whole.
+
+    DVC writes it in place, so a DVC that was killed leaves half of it.
+    """
+    found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return md5 == f"{found}.dir"
+
+
+def _is_json(path: Path) -> bool:
+    """Tell whether a file is absent or whole."""
+    try:
+        json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+    return True
+
+
 def _first_cause(error: BaseException) -> str:
     """Say what DVC says, with the cause that it hides behind."""
     texts = [str(error).splitlines()[0] if str(error) else type(error).__name__]
@@ -244,19 +198,3 @@ def _first_cause(error: BaseException) -> str:
     if cause is not None and str(cause):
         texts.append(str(cause).splitlines()[0])
     return "dvc: " + ": ".join(texts)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    """Read a file of DVC's; an absent one is empty.
-
-    Raises:
-        InputError: It is not YAML, such as after a merge with conflicts.
-    """
-    try:
-        value = YAML(typ="safe", pure=True).load(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except YAMLError as error:
-        what = f"can't be read: {str(error).splitlines()[0]}"
-        raise InputError(Problem(file=path.name, what=what)) from None
-    return value if isinstance(value, dict) else {}

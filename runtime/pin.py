@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from ledger.dvc_files import tracked_by_git
 from ledger.dvc_store import DvcStore
 from runtime.documents import count_documents, format_of
 from runtime.hashing import FileHash
@@ -113,7 +114,7 @@ def _locate_all(inputs: Iterable[Input], store: DvcStore) -> dict[str, Located]:
         except InputError as error:
             problems += [_with_remedy(problem, store) for problem in error.problems]
     targets = {target for found in located.values() for target in found.targets}
-    for path in store.tracked_by_git(sorted(targets)):
+    for path in tracked_by_git(store.workspace, sorted(targets)):
         problems.append(
             Problem(
                 what="is tracked by git, which DVC needs to have for itself",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ledger.dvc_store import DvcStore, Tracked
+from ledger.dvc_files import Tracked
+from ledger.dvc_store import DvcStore
 from runtime.hashing import hash_file
 from runtime.inputs import Input, inputs_of, locate
 from runtime.progress import Listener, Progress, ignore_progress

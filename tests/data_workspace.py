@@ -26,7 +26,8 @@ def make_workspace(folder: Path) -> Path:
 
 def isolate(folder: Path) -> None:
     """Keep what DVC remembers of a workspace inside it."""
-    config = "[core]\n    site_cache_dir = tmp/site\n"
+    site = folder / ".dvc" / "tmp" / "site"
+    config = f"[core]\n    site_cache_dir = {site}\n"
     (folder / ".dvc" / "config.local").write_text(config)
 
 
