@@ -32,7 +32,7 @@ TRAINING_VERSION = 1
 SPECIAL_IDS: dict[str, Any] = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": 3}
 NEWLINE = "\n"
 NUM_BYTE_PIECES = 256
-CHARACTER_COVERAGE = Fraction(9995, 10000)
+CHARACTER_COVERAGE = Fraction("0.9995")
 """Rarer characters are written as bytes, however large the vocabulary is."""
 
 MAX_SENTENCE_BYTES = 4096
@@ -125,15 +125,14 @@ def train_model(documents: list[bytes], vocab_size: int) -> bytes:
     """
     import sentencepiece
 
-    sentences = [sentence for text in documents for sentence in _sentences(text)]
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(sentences),
+            sentence_iterator=_sentences(documents, vocab_size),
             model_writer=model,
             model_type="bpe",
             vocab_size=vocab_size,
-            character_coverage=float(_coverage(sentences, vocab_size)),
+            character_coverage=1.0,
             byte_fallback=True,
             normalization_rule_name="identity",
             add_dummy_prefix=False,
@@ -156,30 +155,41 @@ def train_model(documents: list[bytes], vocab_size: int) -> bytes:
     return model.getvalue()
 
 
-def _sentences(text: bytes) -> Iterator[str]:
-    """Yield a document's lines, cut where they are longer than the trainer takes."""
-    for line in text.decode("utf-8").split(NEWLINE):
-        # Four bytes a character at most.
-        step = MAX_SENTENCE_BYTES // 4
-        for start in range(0, len(line), step):
-            yield line[start : start + step]
+def _sentences(documents: list[bytes], vocab_size: int) -> Iterator[str]:
+    """Yield the lines of documents, cut at rare characters and at the greatest length.
 
-
-def _coverage(sentences: list[str], vocab_size: int) -> Fraction:
-    """Return the share of characters that get a piece of their own.
-
-    At most half of the pieces that are free go to single characters: a small vocabulary
-    would have room for nothing else.
+    What is rare is written as bytes; here it would become a piece of its own.
     """
+    lines = [line for text in documents for line in text.decode().split(NEWLINE)]
     counts: Counter[str] = Counter()
-    for sentence in sentences:
-        counts.update(sentence)
+    for line in lines:
+        counts.update(line)
+    frequent = _frequent_characters(counts, vocab_size)
+    cut = {ord(character): NEWLINE for character in counts.keys() - frequent}
+    # Four bytes a character at most.
+    step = MAX_SENTENCE_BYTES // 4
+    for line in lines:
+        for part in line.translate(cut).split(NEWLINE):
+            for start in range(0, len(part), step):
+                yield part[start : start + step]
+
+
+def _frequent_characters(counts: Counter[str], vocab_size: int) -> set[str]:
+    """Choose the characters that get a piece of their own.
+
+    As many as cover nearly all of the text, but at most half of the pieces that are
+    free: a small vocabulary would have room for nothing else.
+    """
     num_fixed = len(SPECIAL_IDS) + len(NEWLINE) + NUM_BYTE_PIECES
     room = max(1, (vocab_size - num_fixed) // 2)
-    covered = sum(count for _, count in counts.most_common(room))
-    # A hair below what fits, as the trainer adds characters until it has reached it.
-    fitting = Fraction(2 * covered - 1, 2 * max(1, counts.total()))
-    return min(CHARACTER_COVERAGE, fitting)
+    frequent: set[str] = set()
+    covered = 0
+    for character in sorted(counts, key=lambda one: (-counts[one], one))[:room]:
+        if covered >= CHARACTER_COVERAGE * counts.total():
+            break
+        frequent.add(character)
+        covered += counts[character]
+    return frequent
 
 
 def _last_sentence(message: str) -> str:

@@ -113,6 +113,7 @@ class _Worker:
     """One worker process."""
 
     def __init__(self, module: str, environ: Mapping[str, str]):
+        self._is_closed = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         path = os.pathsep.join(filter(None, (str(_CODE_FOLDER), _python_path())))
         self._process = subprocess.Popen(
@@ -147,6 +148,7 @@ class _Worker:
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
+        self._is_closed = True
         with suppress(OSError):
             self._pipe_in.close()
         try:
@@ -178,7 +180,8 @@ class _Worker:
                 return
         except (OSError, ValueError):
             pass  # The pipe broke or was closed; the exit status says more.
-        yield _Broken(self._death())
+        if not self._is_closed:
+            yield _Broken(self._death())
 
     def _death(self) -> Exception:
         status = self._process.wait()
