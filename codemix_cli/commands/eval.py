@@ -20,7 +20,7 @@ def command(entry: str, devices: int | None) -> Result:
     it with the suites of the spec. Exit code 1 if a score is not the entry's.
     """
     from evals.evaluator import Evaluator
-    from runtime.experiment import evaluate
+    from runtime.results import evaluate
 
     with open_meter() as meter:
         evaluation = evaluate(

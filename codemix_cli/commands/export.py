@@ -34,7 +34,7 @@ def command(entry: str, folder: Path, kind: str) -> Result:
     Takes the last checkpoint of an entry, checks it against the entry, and writes
     weights, configuration and tokenizer, with the entry's digest beside them.
     """
-    from runtime.experiment import export
+    from runtime.results import export
 
     assert kind == "hf"
     files = export(entry, workspace=workspace_here(), folder=folder)
