@@ -49,7 +49,7 @@ def metric_key(name: str) -> str:
     >>> metric_key("heldout/text.bits_per_byte")
     'heldout/text.bits_per_byte'
     >>> metric_key("a+b")
-    'a_b.0d9a4c1a'
+    'a_b.300273da'
     """
     clean = _FORBIDDEN.sub("_", name)
     if clean == name and len(name) <= _MAX_KEY_CHARS:

@@ -253,14 +253,11 @@ class Ledger:
         }
         size = sum(len(raw) + 1 for raw in lines)
         with self.log_path.open("ab") as file:
+            # What a killed writer or a full disk left of a line.
             file.truncate(size)
-            try:
-                file.write(canonical_json(line) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                os.truncate(self.log_path, size)
-                raise
+            file.write(canonical_json(line) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
         sync_folder(self.folder)
 
 

@@ -147,6 +147,7 @@ except InputError as error:
 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 journal.append({"kind": "step", "step": number})
 journal.close()
+print("last", number)
 """
 
 
@@ -164,6 +165,7 @@ def test_a_full_disk_is_an_input_error_and_leaves_whole_lines(tmp_path):
     found = events(path)
     assert 1 < len(found) < 1000
     assert found == [step(number) for number in range(len(found))]
+    assert filler.stdout.endswith(f"last {len(found) - 1}\n")
 
 
 def test_a_failed_fsync_stops_the_journal_for_good(tmp_path, monkeypatch):

@@ -179,8 +179,11 @@ def test_a_resume_beyond_the_journal_is_refused(tmp_path):
     play(first, stop=6, outcome=None)
     first.close()
     assert num_recorded_steps(tmp_path / ".codemix/runs/a") == 6
+    journal = tmp_path / ".codemix/runs/a/journal.jsonl"
+    before = journal.read_bytes()
     with pytest.raises(InputError, match="ends before step 6, step 8 can't follow"):
         play(recorder(tmp_path), start=8)
+    assert journal.read_bytes() == before
 
 
 def test_a_journal_of_another_run_is_refused(tmp_path):

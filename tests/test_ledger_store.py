@@ -198,6 +198,8 @@ from ledger.store import Ledger
 workspace, number = Path(sys.argv[1]), sys.argv[2]
 ledger = Ledger.open(workspace)
 entry = ledger.find("made-up").entry
+print("ready", flush=True)
+sys.stdin.readline()
 for count in range(10):
     ledger.append(entry.model_copy(update={"name": f"run-{number}-{count}"}))
 """
@@ -206,10 +208,25 @@ for count in range(10):
 def test_four_processes_append_at_once_and_the_chain_holds(tmp_path):
     record_run(tmp_path)
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), name], cwd=ROOT)
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), name],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         for name in "abcd"
     ]
-    assert [writer.wait() for writer in writers] == [0] * 4
+    # Nobody starts before all are there.
+    for writer in writers:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write(b"go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate()
+    assert [writer.returncode for writer in writers] == [0] * 4
     ledger = Ledger.open(tmp_path)
     assert ledger.healed == ()
     assert verify(ledger).problems == ()

@@ -206,6 +206,16 @@ def test_a_killed_run_is_marked_and_goes_on_as_the_same_mlflow_run(tmp_path):
     assert mlflow_metrics(database) == journal_metrics(journal)
 
 
+@pytest.mark.slow
+def test_a_run_whose_processes_all_died_is_marked_by_the_next_sync(tmp_path):
+    uri = tracking_uri(tmp_path)
+    recording = recorder(tmp_path, uri)
+    play(recording, stop=10, outcome=None)
+    recording.close()
+    assert sync(tmp_path, uri).waiting == 0
+    assert rows(database_of(tmp_path), "select status from runs") == [("KILLED",)]
+
+
 def wait_for_status(database: Path, status: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -108,6 +108,13 @@ def test_dropped_repeated_and_reordered_lines_are_found():
             Trace(HEADER + b"".join(lines[index] for index in kept))
 
 
+@pytest.mark.parametrize("steps", [[0, 2], [0, 0], [1, 0]])
+def test_a_trace_chained_anew_with_other_steps_is_no_trace(steps):
+    chosen = [records(3)[step] for step in steps]
+    with pytest.raises(CheckFailed, match="out of order"):
+        Trace(encode_trace(chosen))
+
+
 def test_a_cut_trace_is_whole_but_has_another_head():
     data = encode_trace(records(3))
     assert Trace(data[:-144]).head != Trace(data).head
