@@ -45,9 +45,12 @@ class Expected:
         }
         self._lock = Lock.model_validate(objects.get_json(entry.lock))
         self.scores = {
-            (score.step, score.suite): score.values for score in entry.scores
+            (score.step, score.suite): score.values
+            for score in entry.scores
+            if score.step > 0
         }
-        """Steps done, suite -> name -> number as text."""
+        """Steps done, suite -> name -> number as text. Those before the first step are
+        of the data alone, such as the size that gzip makes of it: not of a replay."""
         final = entry.num_steps if entry.num_steps in self._checkpoints else None
         self.final_tensors = self.tensors(final) if final is not None else {}
         """Of the checkpoint at the end of the run; empty if there is none."""

@@ -155,7 +155,8 @@ class Recorder(Protocol):
         """Record scores of the weights after `step` steps.
 
         Args:
-            step: Steps done, which is one more than the last step's number.
+            step: Steps done, which is one more than the last step's number. What is
+                scored before the first step is recorded, and not compared by a replay.
             suite: Name of the suite, such as `heldout`.
             values: Name -> score, a function of the weights and the data alone.
             detail: Anything worth keeping beside them: results per question, sizes.

@@ -151,19 +151,25 @@ class CheckpointFolder:
         return Restored(manifest=manifest, state=state, layout=layout)
 
     def restore_latest(
-        self, mesh: Mesh, sharding: Sharding, *, warn: Callable[[str], None]
+        self,
+        mesh: Mesh,
+        sharding: Sharding,
+        *,
+        at_most: int,
+        warn: Callable[[str], None],
     ) -> Restored | None:
         """Load the latest good checkpoint; None where there has been none.
 
         Args:
             mesh: To load onto.
             sharding: Of the state on it.
+            at_most: Steps done at most: later ones are not on record after a power cut.
             warn: Told of each checkpoint that was set aside as damaged.
 
         Raises:
             InputError: There are checkpoints, and all of them are damaged.
         """
-        steps = self.steps()
+        steps = [step for step in self.steps() if step <= at_most]
         for step in reversed(steps):
             try:
                 return self.restore(step, mesh, sharding)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from ledger.delivery import Delivery
 from ledger.entry import Entry
+from ledger.history import num_recorded_steps
 from ledger.recorder import COMPLETED, Diverged, Outcome, RunFacts
 from ledger.replay import ReplayRecorder
 from ledger.run_recorder import RunRecorder
@@ -247,7 +248,9 @@ def _restored(
 
     path = folder / "checkpoints"
     checkpoints = CheckpointFolder(path, session.ready.plan.model)
-    restored = checkpoints.restore_latest(session.mesh, "sharded", warn=warn)
+    restored = checkpoints.restore_latest(
+        session.mesh, "sharded", at_most=num_recorded_steps(folder), warn=warn
+    )
     if restored is not None:
         warn(f"going on after step {restored.manifest.step:,}")
     return checkpoints, restored

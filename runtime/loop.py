@@ -174,12 +174,13 @@ class _StageLoop:
             if is_saved or is_scored or is_ended:
                 self._report(self._pending)
                 self._pending = None
-            if is_saved and not is_ended:
-                self._save(is_stage_end=False)
+            # Scores first: a resume from this checkpoint would not come by them again.
             if is_scored and not is_ended:
                 training.score(
                     self.state, self._layout, step=self.step, is_stage_end=False
                 )
+            if is_saved and not is_ended:
+                self._save(is_stage_end=False)
 
     def end(self, identity: str) -> None:
         """Save, score and close the stage; after a resume, once more to compare."""

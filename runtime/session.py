@@ -82,6 +82,10 @@ class Session:
         ready = self.ready
         if self.baselines is not None:
             _report(recorder, 0, self.baselines)
+        if restored is not None:
+            # The process that saved it may have died before it told the recorder.
+            manifest = restored.manifest
+            recorder.checkpoint(manifest.step, manifest.tensors)
         training = Training(
             plan=ready.plan,
             identities=self.identities,
