@@ -71,19 +71,20 @@ def _forward(
     weights = output_VD.astype(hidden_TD.dtype)
     scale = np.float32(1 / labels_T.size)
 
-    def step(d_output: Array, part: Chunk) -> tuple[Array, tuple[Array, Array]]:
+    def step(d_output_DV: Array, part: Chunk) -> tuple[Array, tuple[Array, Array]]:
         loss_C, softmax_CV, is_label_CV = _softmax_loss(part, weights)
         d_logits = (softmax_CV - is_label_CV.astype(jnp.float32)) * scale
         d_logits = d_logits.astype(hidden_TD.dtype)
         d_hidden_CD = _matmul(d_logits, weights).astype(hidden_TD.dtype)
-        d_output = d_output + _matmul(_transpose(d_logits), part[0])
-        return d_output, (loss_C, d_hidden_CD)
+        d_output_DV = d_output_DV + _matmul(_transpose(part[0]), d_logits)
+        return d_output_DV, (loss_C, d_hidden_CD)
 
-    zeros = jnp.zeros(output_VD.shape, jnp.float32)
-    d_output, (losses, d_hidden) = _over_chunks(
-        step, zeros, (hidden_TD, labels_T), chunk
+    # The other way round than the matrix: what is transposed for it is the narrow side.
+    zeros_DV = jnp.zeros(output_VD.shape[::-1], jnp.float32)
+    d_output_DV, (losses, d_hidden) = _over_chunks(
+        step, zeros_DV, (hidden_TD, labels_T), chunk
     )
-    return jnp.sum(losses) * scale, (d_hidden, d_output)
+    return jnp.sum(losses) * scale, (d_hidden, d_output_DV.T)
 
 
 def _backward(

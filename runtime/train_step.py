@@ -129,7 +129,9 @@ class TrainStep:
         # After a failure the loop over rows has no turns, and the state stays.
         rows_to_update = jnp.where(is_failed == 1, jnp.int32(0), turns.rows)
         scale = to_mean * clip_factor(self._plan.optimizer, grad_norm)
-        state, sums = self._update(rows_to_update, state, grads, scale, learning_rate)
+        state, sums = self._update(
+            turns, rows_to_update, state, grads, scale, learning_rate
+        )
         output = StepOutput(
             loss=loss,
             grad_norm=grad_norm,
@@ -199,6 +201,7 @@ class TrainStep:
 
     def _update(
         self,
+        turns: Turns,
         num_rows: Array,
         state: TrainState,
         grads: Rows,
@@ -213,23 +216,30 @@ class TrainStep:
         def update_row(
             row: Array, carry: tuple[Rows, Rows, Rows, Array]
         ) -> tuple[Rows, Rows, Rows, Array]:
-            weights, mu, nu, sums = carry
-            grad = {name: x * scale for name, x in _row(grads, row).items()}
-            old = _row(weights, row)
-            moments = (state.num_updates, _row(mu, row), _row(nu, row))
-            steps, new_mu, new_nu = adamw_steps(self._optimizer, grad, moments, old)
-            new = apply_steps(old, steps, learning_rate)
-            for name, x in new.items():
-                start = (device * rows_here + row).astype(jnp.uint32) * np.uint32(
-                    x.size
-                )
-                sums = sums + partial_fingerprint(jnp, name, float_bits(x), start)
-            return (
-                _with_row(weights, row, new),
-                _with_row(mu, row, new_mu),
-                _with_row(nu, row, new_nu),
-                sums,
-            )
+            *groups, sums = carry
+            grad = _row(grads, row)
+            start = (device * rows_here + row).astype(jnp.uint32)
+
+            def update(
+                _: Array, old: tuple[Rows, Rows, Rows, Array]
+            ) -> tuple[Rows, Rows, Rows, Array]:
+                weights, mu, nu, sums = old
+                clipped = {name: x * scale for name, x in grad.items()}
+                moments = (state.num_updates, mu, nu)
+                steps, mu, nu = adamw_steps(self._optimizer, clipped, moments, weights)
+                weights = apply_steps(weights, steps, learning_rate)
+                for name, x in weights.items():
+                    first = start * np.uint32(x.size)
+                    bits = float_bits(x)
+                    sums = sums + partial_fingerprint(jnp, name, bits, first)
+                return weights, mu, nu, sums
+
+            # A loop of one turn, because what is read must be read before any of it
+            # is written: else the compiler copies the whole state for every row.
+            rows = tuple(_row(group, row) for group in groups)
+            *rows, sums = lax.fori_loop(0, turns.one, update, (*rows, sums))
+            new = (_with_row(g, row, r) for g, r in zip(groups, rows, strict=True))
+            return (*new, sums)
 
         carry = (state.weights, state.mu, state.nu, jnp.zeros(SUMS, jnp.uint32))
         weights, mu, nu, sums = lax.fori_loop(0, num_rows, update_row, carry)
