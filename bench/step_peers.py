@@ -1,0 +1,250 @@
+"""The peers of `train_step.py`: the same training step by several programs.
+
+Run as a program this is one peer. It prints one JSON line when it has taken its first
+steps, and then one for each line with a number of steps that it reads.
+"""
+
+# B sequences, L sequence length
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from specs.plan import Plan
+
+Step = Callable[[], float]
+"""Takes one optimizer step, waits for all of it, and returns the loss."""
+
+LEARNING_RATE = 1e-3
+WARM_UP_STEPS = 2
+
+
+@dataclass(frozen=True)
+class Size:
+    """A model and a batch."""
+
+    width: int
+    layers: int
+    heads: int
+    ffn_width: int
+    vocab_size: int
+    sequence_length: int
+    num_sequences: int
+    lane_sequences: int
+    """Of ours alone: it is what its exactness is about."""
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens that are predicted in one step."""
+        return self.num_sequences * self.sequence_length
+
+
+SIZES = {
+    "cpu-small": Size(256, 4, 4, 704, 4096, 256, 16, lane_sequences=4),
+    "cpu-medium": Size(512, 8, 8, 1408, 8192, 512, 8, lane_sequences=2),
+}
+
+
+def build_codemix(size: Size) -> tuple[Step, int]:
+    """Build the step that `codemix run` takes, in exact mode with all its records."""
+    from runtime import devices
+
+    devices.configure("exact")
+
+    from runtime.state import build_layout, initial_state
+    from runtime.train_step import build_train_step
+
+    plan = _plan(size)
+    stage = plan.stages[0]
+    layout = build_layout(plan, stage, devices.build_mesh(plan))
+    state = initial_state(plan, layout)
+    train_step = build_train_step(plan, stage, layout)
+    tokens_BL = _tokens(size)
+
+    def step() -> float:
+        nonlocal state
+        tokens = train_step.place_tokens(tokens_BL)
+        state, output = train_step(state, tokens, LEARNING_RATE)
+        # The last thing that the step computes.
+        np.asarray(output.weights)
+        return float(output.loss)
+
+    return step, plan.num_parameters
+
+
+def build_torch(size: Size, *, is_compiled: bool) -> tuple[Step, int]:
+    """Build a step of transformers' Cohere model, of the same architecture as ours."""
+    import torch
+    from transformers import CohereConfig, CohereForCausalLM
+
+    torch.manual_seed(0)
+    fields: dict[str, Any] = {
+        "hidden_size": size.width,
+        "intermediate_size": size.ffn_width,
+        "num_hidden_layers": size.layers,
+        "num_attention_heads": size.heads,
+        "num_key_value_heads": size.heads,
+        "vocab_size": size.vocab_size,
+        "max_position_embeddings": size.sequence_length,
+        "logit_scale": 1.0,
+        "use_cache": False,
+        "attn_implementation": "sdpa",
+        # Its defaults are ids outside of a vocabulary this small.
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    model = CohereForCausalLM(CohereConfig(**fields)).train()
+    forward = torch.compile(model) if is_compiled else model
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(
+        parameters, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1, fused=True
+    )
+    # It shifts the labels itself, so the last position of each sequence has none.
+    tokens = torch.from_numpy(_tokens(size)[:, :-1].astype(np.int64))
+
+    def step() -> float:
+        loss = forward(input_ids=tokens, labels=tokens).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        return float(loss)
+
+    return step, sum(parameter.numel() for parameter in parameters)
+
+
+def build_torch_eager(size: Size) -> tuple[Step, int]:
+    """Build torch's step, one operation at a time."""
+    return build_torch(size, is_compiled=False)
+
+
+def build_torch_compiled(size: Size) -> tuple[Step, int]:
+    """Build torch's step, compiled by inductor."""
+    return build_torch(size, is_compiled=True)
+
+
+PEERS: dict[str, Callable[[Size], tuple[Step, int]]] = {
+    "codemix": build_codemix,
+    "torch-eager": build_torch_eager,
+    "torch-compiled": build_torch_compiled,
+}
+
+
+def serve(peer: str, size: Size) -> None:
+    """Build a peer's step, and take as many steps as are asked for."""
+    started = time.perf_counter()
+    step, num_parameters = PEERS[peer](size)
+    first_loss = step()
+    for _ in range(WARM_UP_STEPS - 1):
+        step()
+    _tell(
+        num_parameters=num_parameters,
+        first_loss=first_loss,
+        start_seconds=time.perf_counter() - started,
+    )
+    for line in sys.stdin:
+        seconds, cpu_seconds = [], []
+        for _ in range(int(line)):
+            wall, cpu = time.perf_counter(), time.process_time()
+            loss = step()
+            seconds.append(time.perf_counter() - wall)
+            cpu_seconds.append(time.process_time() - cpu)
+        kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        _tell(
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            loss=loss,
+            peak_mib=kibibytes / 1024,
+        )
+
+
+def _tell(**facts: object) -> None:
+    print(json.dumps(facts), flush=True)
+
+
+def _tokens(size: Size) -> np.ndarray:
+    shape = (size.num_sequences, size.sequence_length + 1)
+    rng = np.random.default_rng(0)
+    return rng.integers(0, size.vocab_size, shape, dtype=np.int32)
+
+
+def _plan(size: Size) -> Plan:
+    from specs.costs import parameter_count
+    from specs.plan import (
+        Plan,
+        PlannedModel,
+        PlannedOptimizer,
+        PlannedRate,
+        PlannedStage,
+    )
+
+    rate = str(LEARNING_RATE)
+    model = PlannedModel(
+        layers=size.layers,
+        width=size.width,
+        heads=size.heads,
+        kv_heads=size.heads,
+        ffn_width=size.ffn_width,
+        vocab_size=size.vocab_size,
+        block="parallel",
+        norm="layernorm",
+        norm_epsilon="1e-05",
+        rope_theta="10000.0",
+        tied_embeddings=True,
+        init="glorot_normal",
+        compute="float32",
+    )
+    stage = PlannedStage(
+        name="bench",
+        start_step=0,
+        stop_step=1,
+        sequences_per_step=size.num_sequences,
+        sequence_length=size.sequence_length,
+        lane_sequences=size.lane_sequences,
+        accumulation=1,
+        sequences={"random": size.num_sequences},
+        start_tokens={"random": 0},
+        learning_rate=PlannedRate(
+            schedule="constant",
+            warmup_steps=0,
+            warmup_from="0.0",
+            peak=rate,
+            final=rate,
+            decay_steps=0,
+            decay="none",
+        ),
+        optimizer="reset",
+    )
+    return Plan(
+        plan=1,
+        spec_digest="0" * 64,
+        seed=0,
+        model=model,
+        optimizer=PlannedOptimizer(
+            kind="adamw",
+            beta1="0.9",
+            beta2="0.95",
+            epsilon="1e-08",
+            weight_decay="0.1",
+            clip_norm="1.0",
+        ),
+        shuffle_unit=size.sequence_length,
+        sources={},
+        stages=(stage,),
+        determinism="exact",
+        num_parameters=parameter_count(model),
+    )
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], SIZES[sys.argv[2]])
