@@ -178,6 +178,10 @@ class _Worker:
                     continue
                 yield _final_event(index, value)
                 return
+        except json.JSONDecodeError as error:
+            self._process.kill()
+            yield _Broken(RuntimeError(f"a worker process talks nonsense: {error.doc}"))
+            return
         except (OSError, ValueError):
             pass  # The pipe broke or was closed; the exit status says more.
         if not self._is_closed:

@@ -173,6 +173,18 @@ def test_folder_that_grew_is_tracked_anew(workspace: Path) -> None:
     )
 
 
+def test_folder_that_shrank_is_tracked_anew(workspace: Path) -> None:
+    folder = workspace / "data" / "docs"
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text("a")
+    alone = pin_spec(workspace, {"docs": {"uri": "data/docs"}})
+    (folder / "b.txt").write_text("b")
+    pin_spec(workspace, {"docs": {"uri": "data/docs"}})
+    (folder / "b.txt").unlink()
+    # The files that are left are tracked already; the list of them is another.
+    assert pin_spec(workspace, {"docs": {"uri": "data/docs"}}) == alone
+
+
 def test_pinning_keeps_stores_of_the_same_bytes_alone(workspace: Path) -> None:
     from runtime.store_identity import store_identity, tokenizer_identity
 
