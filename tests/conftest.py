@@ -61,6 +61,18 @@ def golden(update_golden: bool) -> Callable[[str, str], None]:
     return check
 
 
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A workspace with a finished run, and its entry's digest. Work on copies."""
+    from run_workspace import codemix, make_run_workspace
+
+    folder = tmp_path_factory.mktemp("finished") / "workspace"
+    make_run_workspace(folder)
+    code, told, stderr = codemix(folder, "run", "specs/small.yaml")
+    assert code == 0, stderr
+    return folder, str(told["entry"])
+
+
 @pytest.fixture
 def seed() -> int:
     """A fresh seed, printed on failure; CODEMIX_TEST_SEED=N replays it."""

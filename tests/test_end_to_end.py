@@ -18,27 +18,15 @@ from runtime.store_identity import store_folder
 from runtime.token_store import TokenStore
 
 
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A workspace with a finished run, and what `codemix run --json` told."""
-    folder = tmp_path_factory.mktemp("e2e") / "workspace"
-    run_workspace.make_run_workspace(folder)
-    code, told, stderr = codemix(folder, "run", "specs/small.yaml")
-    assert code == 0, stderr
-    return folder, told
-
-
 @pytest.fixture
-def entry(done: tuple[Path, dict[str, Any]]) -> dict[str, Any]:
+def entry(finished_run: tuple[Path, str]) -> dict[str, Any]:
     """The finished run's entry."""
-    folder, told = done
-    return entry_of(folder, told["entry"])
+    return entry_of(*finished_run)
 
 
 def test_a_run_accounts_for_every_stage_step_tensor_and_score(
-    done: tuple[Path, dict[str, Any]], entry: dict[str, Any]
+    entry: dict[str, Any],
 ) -> None:
-    _, told = done
     stages = [
         (one["name"], one["start_step"], one["stop_step"]) for one in entry["stages"]
     ]
@@ -47,29 +35,28 @@ def test_a_run_accounts_for_every_stage_step_tensor_and_score(
     assert [one["step"] for one in entry["checkpoints"]] == [3, 5, 6, 9, 12, 13, 15, 16]
     scored = [(one["step"], one["suite"]) for one in entry["scores"]]
     assert scored == [(0, "baselines"), *((n, "heldout") for n in (5, 6, 12, 13, 16))]
-    assert told["weights_digest"] == entry["stages"][-1]["weights_digest"]
 
 
 def test_checkpoints_are_kept_by_the_policy_of_the_spec(
-    done: tuple[Path, dict[str, Any]], entry: dict[str, Any]
+    finished_run: tuple[Path, str], entry: dict[str, Any]
 ) -> None:
-    folder, _ = done
+    folder, _ = finished_run
     run = folder / ".codemix" / "runs" / entry["identity"][:16]
     kept = sorted(int(path.name) for path in (run / "checkpoints").iterdir())
     assert kept == [5, 12, 13, 15, 16]
 
 
-def test_a_finished_run_is_not_run_again(done: tuple[Path, dict[str, Any]]) -> None:
-    folder, told = done
+def test_a_finished_run_is_not_run_again(finished_run: tuple[Path, str]) -> None:
+    folder, digest = finished_run
     code, again, stderr = codemix(folder, "run", "specs/small.yaml")
-    assert (code, again["entry"]) == (0, told["entry"])
+    assert (code, again["entry"]) == (0, digest)
     assert "the ledger has this run already" in stderr
 
 
 def test_realised_sequences_are_the_plans_and_no_held_out_document_is_seen(
-    done: tuple[Path, dict[str, Any]],
+    finished_run: tuple[Path, str],
 ) -> None:
-    folder, _ = done
+    folder, _ = finished_run
     ready = ready_spec(folder / "specs" / "small.yaml")
     seen: Counter[str] = Counter()
     for stage in ready.plan.stages:
@@ -95,14 +82,14 @@ def test_realised_sequences_are_the_plans_and_no_held_out_document_is_seen(
 
 @pytest.mark.parametrize("num_devices", [1, 4, pytest.param(8, marks=pytest.mark.slow)])
 def test_any_number_of_devices_gives_the_same_entry(
-    done: tuple[Path, dict[str, Any]],
+    finished_run: tuple[Path, str],
     entry: dict[str, Any],
     tmp_path: Path,
     num_devices: int,
 ) -> None:
     # The second stage has lanes for 4 devices, so 8 train it on 4.
     folder = tmp_path / "copy"
-    copy_workspace(done[0], folder)
+    copy_workspace(finished_run[0], folder)
     shutil.rmtree(folder / ".codemix" / "runs")
     shutil.rmtree(folder / ".codemix" / "ledger")
     code, told, stderr = codemix(
@@ -115,14 +102,14 @@ def test_any_number_of_devices_gives_the_same_entry(
 
 
 def test_a_replay_without_checkpoints_and_stores_is_exact(
-    done: tuple[Path, dict[str, Any]], tmp_path: Path
+    finished_run: tuple[Path, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "copy"
-    copy_workspace(done[0], folder)
+    copy_workspace(finished_run[0], folder)
     shutil.rmtree(folder / ".codemix" / "runs")
     shutil.rmtree(folder / ".codemix" / "stores")
     shutil.rmtree(folder / ".codemix" / "tokenizers")
-    code, verdict, stderr = codemix(folder, "reproduce", done[1]["entry"][:12])
+    code, verdict, stderr = codemix(folder, "reproduce", finished_run[1][:12])
     assert (code, verdict["grade"]) == (0, "EXACT"), stderr
     same = {
         kind: (one["same"], one["total"]) for kind, one in verdict["compared"].items()
@@ -132,10 +119,10 @@ def test_a_replay_without_checkpoints_and_stores_is_exact(
 
 
 def test_a_replay_on_changed_tokens_names_the_first_step_and_the_batch(
-    done: tuple[Path, dict[str, Any]], entry: dict[str, Any], tmp_path: Path
+    finished_run: tuple[Path, str], entry: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = tmp_path / "copy"
-    spec = copy_workspace(done[0], folder)
+    spec = copy_workspace(finished_run[0], folder)
     ready = ready_spec(spec)
     step = 7
     order = ready.prepared.mixture.at(step)
@@ -144,18 +131,18 @@ def test_a_replay_on_changed_tokens_names_the_first_step_and_the_batch(
         store_folder(folder, ready.lock.stores[source].identity),
         int(order.start_token[2]) + 1,
     )
-    first = _first_changed(done[0] / "specs" / "small.yaml", spec)
-    code, verdict, _ = codemix(folder, "reproduce", done[1]["entry"])
+    first = _first_changed(finished_run[0] / "specs" / "small.yaml", spec)
+    code, verdict, _ = codemix(folder, "reproduce", finished_run[1])
     assert (code, verdict["grade"]) == (1, "DIVERGED")
     assert (verdict["first_step"], verdict["channel"]) == (first, "batch")
     assert first <= step
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_a_usable_checkpoint(
-    done: tuple[Path, dict[str, Any]], tmp_path: Path
+    finished_run: tuple[Path, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "copy"
-    spec = copy_workspace(done[0], folder)
+    spec = copy_workspace(finished_run[0], folder)
     rate = {"schedule": "constant", "peak": 1e30}
     stages = [
         run_workspace.STAGES[0],
@@ -175,16 +162,14 @@ def test_a_loss_that_is_not_finite_stops_the_run_with_a_usable_checkpoint(
 
 
 def test_eval_and_export_check_the_weights_against_the_entry(
-    done: tuple[Path, dict[str, Any]], tmp_path: Path
+    finished_run: tuple[Path, str], tmp_path: Path
 ) -> None:
-    folder, told = done
-    code, scores, stderr = codemix(folder, "eval", told["entry"])
+    folder, digest = finished_run
+    code, scores, stderr = codemix(folder, "eval", digest)
     assert (code, scores["is_same"]) == (0, True), stderr
     assert len(scores["scores"]) == 3
     target = tmp_path / "exported"
-    code, written, stderr = codemix(
-        folder, "export", told["entry"], "--to", str(target)
-    )
+    code, written, stderr = codemix(folder, "export", digest, "--to", str(target))
     assert code == 0, stderr
     assert "model.safetensors" in written["files"]
     assert (target / "config.json").exists()

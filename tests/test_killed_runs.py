@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import run_workspace
 from run_workspace import (
     codemix,
     command,
@@ -23,14 +22,11 @@ from run_workspace import (
 )
 
 
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+@pytest.fixture
+def straight(finished_run: tuple[Path, str]) -> tuple[Path, dict[str, Any]]:
     """A workspace with an uninterrupted run, and the run's entry."""
-    folder = tmp_path_factory.mktemp("straight") / "workspace"
-    run_workspace.make_run_workspace(folder)
-    code, told, stderr = codemix(folder, "run", "specs/small.yaml")
-    assert code == 0, stderr
-    return folder, entry_of(folder, told["entry"])
+    folder, digest = finished_run
+    return folder, entry_of(folder, digest)
 
 
 def fresh_copy(straight: Path, target: Path) -> Path:
