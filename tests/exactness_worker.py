@@ -1,0 +1,149 @@
+"""Trains tiny models on given devices and prints what must not depend on them.
+
+A script of its own: XLA reads its flags once, when jax starts.
+
+    python exactness_worker.py '{"num_devices": 8, "cores": [0], "cases": [...]}'
+
+prints one JSON object: case -> what was found. With `process` and `coordinator` it is
+one of several processes of one training.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from runtime import devices
+
+MODELS: dict[str, dict[str, Any]] = {
+    "parallel": {},
+    "sequential": {
+        "block": "sequential",
+        "norm": "rmsnorm",
+        "kv_heads": 2,
+        "tied_embeddings": False,
+        "compute": "bfloat16",
+    },
+    "quickstart": {
+        "layers": 4,
+        "width": 128,
+        "ffn_width": 352,
+        "vocab_size": 4096,
+    },
+}
+
+
+def main(order: dict[str, Any]) -> None:
+    if "cores" in order:
+        os.sched_setaffinity(0, order["cores"])
+    devices.configure("exact", order["num_devices"])
+    import jax
+
+    if "process" in order:
+        jax.distributed.initialize(
+            order["coordinator"], order["num_processes"], order["process"]
+        )
+    found = {case: run(*case.split()) for case in order["cases"]}
+    sys.stdout.write("\n" + json.dumps(found if jax.process_index() == 0 else {}))
+
+
+def run(kind: str, mesh_size: str, *rest: str) -> Any:
+    return (
+        sums(int(mesh_size)) if kind == "sums" else train(kind, int(mesh_size), *rest)
+    )
+
+
+def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:
+    import numpy as np
+    import plans
+
+    from runtime.checkpoint import tensor_facts
+    from runtime.fingerprint import fingerprint_arrays, fingerprint_hex
+    from runtime.state import build_layout, initial_state, whole_tensors
+    from runtime.token_losses import TokenLosses
+    from runtime.train_step import build_train_step
+
+    is_large = kind == "quickstart"
+    stage = plans.stage(
+        sequences_per_step=16,
+        sequence_length=256 if is_large else 24,
+        lane_sequences=2,
+    )
+    plan = plans.plan(stage, **MODELS[kind])
+    layout = build_layout(plan, stage, devices.build_mesh(plan, mesh_size), sharding)
+    state = initial_state(plan, layout)
+    take_step = build_train_step(plan, stage, layout)
+    shape = (stage.sequences_per_step, stage.sequence_length + 1)
+    trace = []
+    for step in range(4):
+        random = np.random.default_rng(step)
+        tokens = random.integers(0, plan.model.vocab_size, shape, np.int32)
+        state, output = take_step(state, take_step.place_tokens(tokens), 0.01)
+        assert fingerprint_hex(output.batch) == fingerprint_arrays({"batch": tokens})
+        loss, norm = float(output.loss), float(output.grad_norm)
+        trace.append([fingerprint_hex(output.weights), loss.hex(), norm.hex()])
+    losses = TokenLosses(plan, stage, layout).of(state.weights)(tokens)
+    tensors = dict(whole_tensors(state, layout))
+    return {
+        "trace": trace,
+        "digests": {name: tensor_facts(x).sha256 for name, x in tensors.items()},
+        "token_losses": fingerprint_arrays({"losses": losses}),
+        "num_traces": take_step.num_traces,
+    }
+
+
+def sums(mesh_size: int) -> str:
+    """Sum rows with the three functions of `numerics`; return the bits of all sums."""
+    import jax
+    import numpy as np
+    from jax import lax
+    from jax.sharding import Mesh, PartitionSpec
+
+    from runtime import numerics
+
+    values = lanes_to_sum()
+    here = len(values) // mesh_size
+
+    def on_device(turns: Any, lanes: Any) -> tuple[Any, Any]:
+        def value_of_lane(lane: Any) -> Any:
+            return lax.dynamic_index_in_dim(lanes, lane, keepdims=False)
+
+        zeros = np.zeros(values.shape[1:], np.float32)
+        total = numerics.exact_sum(
+            value_of_lane, jax.numpy.asarray(zeros), num_lanes=here, turns=turns
+        )
+        shares = numerics.exact_sum_scattered(total, num_devices=mesh_size)
+        return shares, numerics.exact_sum_everywhere(total, num_devices=mesh_size)
+
+    mesh = Mesh(np.array(jax.devices()[:mesh_size]), ("batch",))
+    same, spread = PartitionSpec(), PartitionSpec("batch")
+    summed = jax.jit(
+        jax.shard_map(
+            on_device,
+            mesh=mesh,
+            in_specs=(same, spread),
+            out_specs=(spread, same),
+            check_vma=False,
+        )
+    )(numerics.turns(1), values)
+    scattered, everywhere = (np.asarray(x) for x in summed)
+    assert scattered.tobytes() == everywhere.tobytes()
+    return everywhere.tobytes().hex()
+
+
+def lanes_to_sum() -> Any:
+    """16 lanes of 8 x 5 numbers of very different sizes: every order sums otherwise."""
+    import numpy as np
+
+    random = np.random.default_rng(3)
+    sizes = 10.0 ** random.integers(-6, 7, (16, 8, 5))
+    return (random.standard_normal(sizes.shape) * sizes).astype(np.float32)
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,128 @@
+"""The same bits on any number of devices, processes and cores, however spread.
+
+Each process has its own devices: XLA's flags are read once, when jax starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from exactness_worker import lanes_to_sum
+
+WORKER = Path(__file__).with_name("exactness_worker.py")
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+Found = dict[str, Any]
+
+# By host devices: every mesh size, both ways of spreading, both architectures.
+QUICK = {
+    1: ["sums 1", "parallel 1 sharded", "sequential 1 sharded"],
+    2: ["sums 2", "parallel 2 sharded", "parallel 2 replicated"],
+    4: ["sums 4", "parallel 4 sharded"],
+    8: ["sums 8", "parallel 8 sharded", "sequential 8 sharded"],
+}
+
+
+def run_workers(orders: Sequence[dict[str, Any]]) -> list[Found]:
+    """Run one process for each order, two at a time; what each found."""
+    # Without what other tests, or the user, have set.
+    ours = {"XLA_FLAGS", "PJRT_NPROC"}
+    environment = {name: v for name, v in os.environ.items() if name not in ours}
+
+    def run(order: dict[str, Any]) -> Found:
+        command = [sys.executable, str(WORKER), json.dumps(order)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+        # Gloo writes to stdout when processes find each other.
+        found: Found = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(run, orders))
+
+
+@pytest.fixture(scope="module")
+def found() -> Found:
+    """Results of all quick cases."""
+    orders = [{"num_devices": n, "cases": cases} for n, cases in QUICK.items()]
+    # One on a single core, the others on all: cores must not matter either.
+    orders[0]["cores"] = CORES[:1]
+    return {name: v for part in run_workers(orders) for name, v in part.items()}
+
+
+def differences(found: Found, kind: str) -> list[str]:
+    """Cases of a kind that differ from the first of them."""
+    cases = {name: value for name, value in found.items() if name.startswith(kind)}
+    assert len(cases) > 1
+    first = next(iter(cases.values()))
+    return [name for name, value in cases.items() if value != first]
+
+
+@pytest.mark.parametrize("kind", ["parallel", "sequential"])
+def test_training_gives_the_same_bits_on_any_devices(found: Found, kind: str) -> None:
+    assert differences(found, kind) == []
+
+
+def test_a_sum_over_lanes_is_the_documented_tree_on_any_devices(found: Found) -> None:
+    lanes = lanes_to_sum()
+    in_order = lanes[0]
+    for lane in lanes[1:]:
+        in_order = in_order + lane
+    while len(lanes) > 1:
+        lanes = lanes[0::2] + lanes[1::2]
+    assert in_order.tobytes() != lanes.tobytes(), (
+        "these numbers can't tell orders apart"
+    )
+    expected = lanes[0].tobytes().hex()
+    wrong = [n for n, value in found.items() if n[:4] == "sums" and value != expected]
+    assert wrong == []
+
+
+def test_a_stage_is_traced_once(found: Found) -> None:
+    traces = {name: v["num_traces"] for name, v in found.items() if "sums" not in name}
+    assert set(traces.values()) == {1}, traces
+
+
+def test_two_processes_train_as_one_does(found: Found) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    order = {
+        "num_devices": 2,
+        "num_processes": 2,
+        "coordinator": f"127.0.0.1:{port}",
+        "cases": ["parallel 4 sharded"],
+    }
+    first, _ = run_workers([{**order, "process": process} for process in (0, 1)])
+    assert first["parallel 4 sharded"] == found["parallel 4 sharded"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["quickstart", "sequential"])
+def test_every_number_of_devices_and_cores_gives_the_same_bits(kind: str) -> None:
+    found: Found = {}
+    for num_devices in (1, 2, 4, 8):
+        for cores in (CORES[:1], CORES):
+            cases = [f"{kind} {num_devices} {way}" for way in ("sharded", "replicated")]
+            order = {"num_devices": num_devices, "cores": cores, "cases": cases}
+            (part,) = run_workers([order])
+            found |= {f"{name} on {len(cores)} cores": v for name, v in part.items()}
+    assert differences(found, kind) == []
+
+
+def test_these_cases_can_differ(found: Found) -> None:
+    """The comparison sees numbers: another architecture gives others."""
+    ours, others = found["parallel 1 sharded"], found["sequential 1 sharded"]
+    assert ours["trace"] != others["trace"]
+    assert len({weights for weights, _, _ in ours["trace"]}) == 4
+    assert all(np.isfinite(float.fromhex(loss)) for _, loss, _ in ours["trace"])
