@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,13 @@ def git(folder: Path, *arguments: str) -> str:
         text=True,
     )
     return done.stdout
+
+
+def dvc(workspace: Path, *arguments: str) -> None:
+    """Run DVC's command."""
+    environ = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+    command = [sys.executable, "-m", "dvc", *arguments, "--quiet"]
+    subprocess.run(command, cwd=workspace, check=True, env=environ)
 
 
 def write_lines(path: Path, texts: Iterable[str], **fields: Any) -> Path:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from data_workspace import (
+    dvc,
     experiment_of,
     git,
     isolate,
@@ -38,12 +39,6 @@ from specs.loading import load_experiment
 spec = Path("specs/small.yaml").resolve()
 pin(spec, load_experiment(spec), Path.cwd())
 """
-
-
-def dvc(workspace: Path, *arguments: str) -> None:
-    environ = {**os.environ, "DVC_NO_ANALYTICS": "1"}
-    command = [sys.executable, "-m", "dvc", *arguments, "--quiet"]
-    subprocess.run(command, cwd=workspace, check=True, env=environ)
 
 
 def start_pin(workspace: Path) -> subprocess.Popen[str]:

@@ -22,7 +22,10 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 from data_workspace import (
+    dvc,
     experiment_of,
+    git,
+    isolate,
     make_workspace,
     sentences,
     write_lines,
@@ -397,6 +400,27 @@ def test_killed_at_any_moment_gives_the_same_bytes(
     process = start_prepare(workspace)
     assert process.communicate() == ("", "")
     assert_same_bytes(study, workspace)
+
+
+@pytest.mark.slow
+def test_second_clone_prepares_from_the_lock_alone(
+    study: Study, tmp_path: Path
+) -> None:
+    first = shutil.copytree(study.workspace, tmp_path / "first", symlinks=True)
+    isolate(first)
+    dvc(first, "remote", "add", "--default", "depot", str(tmp_path / "depot"))
+    (first / ".gitignore").write_text("/.codemix/\n")
+    git(first, "add", ".")
+    git(first, "commit", "--quiet", "--message", "pinned")
+    dvc(first, "push")
+    second = tmp_path / "second"
+    git(tmp_path, "clone", "--quiet", str(first), str(second))
+    isolate(second)
+    dvc(second, "pull")
+    process = start_prepare(second)
+    assert process.communicate() == ("", "")
+    assert_same_bytes(study, second)
+    assert git(second, "status", "--porcelain") == ""
 
 
 def test_damaged_shard_is_made_again(study: Study, tmp_path: Path) -> None:
