@@ -10,6 +10,7 @@ device of its own. It also pins the instruction set that XLA generates code for.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import platform
@@ -30,6 +31,8 @@ the most host devices per process: with more devices XLA would raise it."""
 DEFAULT_ISA = "AVX2"
 
 _DEVICE_COUNT = "--xla_force_host_platform_device_count"
+_WITHOUT_EFFECT = (_DEVICE_COUNT, "--xla_dump")
+"""Beginnings of flags that change no bit."""
 _ISA = "--xla_cpu_max_isa"
 
 
@@ -42,16 +45,20 @@ def configure(
 
     Args:
         determinism: As in the plan.
-        num_devices: Host devices; default: the visible cores, rounded down to a power
-            of two. Accelerators are not affected.
+        num_devices: Host devices, at most `THREADS` of them in exact mode; default:
+            the visible cores, rounded down to a power of two. Accelerators are not
+            affected.
         isa: Instruction set for XLA's own code, as in `--xla_cpu_max_isa`.
 
     Raises:
-        InputError: jax has started already, with other settings.
+        InputError: jax has started already, with other settings, or `XLA_FLAGS` asks
+            for more host devices than exact mode has.
     """
+    given = xla_flags()
     if determinism == "exact":
+        _check_host_devices(given)
         wanted = {
-            _DEVICE_COUNT: str(num_devices or _default_devices()),
+            _DEVICE_COUNT: str(min(num_devices or _default_devices(), THREADS)),
             "--xla_allow_excess_precision": "false",
             "--xla_gpu_deterministic_ops": "true",
         }
@@ -63,7 +70,6 @@ def configure(
         if determinism == "same-topology":
             wanted["--xla_gpu_deterministic_ops"] = "true"
         threads = os.environ.get("PJRT_NPROC", "")
-    given = xla_flags()
     flags = {**wanted, **given}
     text = " ".join(f"{flag}={value}" for flag, value in sorted(flags.items()))
     unchanged = os.environ.get("XLA_FLAGS") == text
@@ -82,6 +88,16 @@ def xla_flags() -> dict[str, str]:
     words = os.environ.get("XLA_FLAGS", "").split()
     pairs = (word.partition("=") for word in words)
     return {flag: value if equals else "true" for flag, equals, value in pairs}
+
+
+def deciding_settings() -> dict[str, str]:
+    """Return what of the flags and threads decides bits, for identities."""
+    flags = {
+        flag: value
+        for flag, value in sorted(xla_flags().items())
+        if not flag.startswith(_WITHOUT_EFFECT)
+    }
+    return {**flags, "threads": os.environ.get("PJRT_NPROC", "")}
 
 
 def describe() -> dict[str, Any]:
@@ -163,6 +179,26 @@ def build_mesh(plan: Plan, wanted: int | None = None) -> Mesh:
             fix="start fewer processes, or make batch.lane smaller",
         )
     return Mesh(np.array(devices[:num_devices]), ("batch",))
+
+
+def return_free_memory() -> None:
+    """Give free memory of this process back to the system, where that can be asked."""
+    trim = (
+        getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    )
+    if trim is not None:
+        trim(0)
+
+
+def _check_host_devices(flags: dict[str, str]) -> None:
+    count = flags.get(_DEVICE_COUNT, "1")
+    if not count.isdigit() or int(count) > THREADS:
+        raise InputError(
+            f"XLA_FLAGS has {_DEVICE_COUNT}={count}, but exact mode has at most "
+            f"{THREADS} host devices per process: more would change how operations "
+            "are split over threads, and with it their bits",
+            fix=f"ask for at most {THREADS}, or start several processes",
+        )
 
 
 def _default_devices() -> int:

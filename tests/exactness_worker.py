@@ -53,9 +53,31 @@ def main(order: dict[str, Any]) -> None:
 
 
 def run(kind: str, mesh_size: str, *rest: str) -> Any:
-    return (
-        sums(int(mesh_size)) if kind == "sums" else train(kind, int(mesh_size), *rest)
-    )
+    if kind == "sums":
+        return sums(int(mesh_size))
+    if kind == "operations":
+        return operations()
+    return train(kind, int(mesh_size), *rest)
+
+
+def operations() -> str:
+    """Bits of operations that XLA splits over threads, and sums up accordingly."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from runtime.fingerprint import fingerprint_arrays
+
+    random = np.random.default_rng(5)
+    tall = random.standard_normal((4096, 1024), np.float32)
+    wide = random.standard_normal((4096, 256), np.float32)
+    found = {
+        "product": jax.jit(lambda x, y: x.T @ y)(tall, wide),
+        "sum": jax.jit(lambda x: jnp.sum(x, axis=0))(tall),
+        "all": jax.jit(lambda x: jnp.sum(x * x, axis=1))(tall),
+        "log_sum": jax.jit(lambda x: jax.nn.logsumexp(x, axis=0))(tall),
+    }
+    return fingerprint_arrays({name: np.asarray(x) for name, x in found.items()})
 
 
 def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:

@@ -60,6 +60,28 @@ def test_flags_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
     assert flags["--other"] == "true"
 
 
+def test_more_host_devices_than_threads_would_change_bits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    devices.configure("exact", 64)
+    flag = "--xla_force_host_platform_device_count"
+    assert devices.xla_flags()[flag] == str(devices.THREADS)
+    monkeypatch.setenv("XLA_FLAGS", f"{flag}=16")
+    with pytest.raises(InputError, match="at most 8 host devices"):
+        devices.configure("exact")
+
+
+def test_flags_that_decide_bits_are_told_from_those_that_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    for flags in ("", "--xla_dump_to=x", "--xla_cpu_enable_fast_math=true"):
+        monkeypatch.setenv("XLA_FLAGS", flags)
+        devices.configure("exact", 1 + len(found))
+        found.append(devices.deciding_settings())
+    assert found[0] == found[1] != found[2]
+
+
 def test_fast_leaves_the_machine_alone() -> None:
     devices.configure("fast")
     assert devices.xla_flags() == {}
