@@ -15,9 +15,11 @@ Sequential block (Llama):              h = x + attn(norm(x));  h + ffn(norm'(h))
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -143,12 +145,9 @@ class _ParallelBlock(nn.Module):
         norm_D = self.param("norm", nn.ones, (width,))
         w_in = self.param("in", nn.zeros, (width, qkv_width + 2 * ffn_width))
         w_out = self.param("out", nn.zeros, (width + ffn_width, width))
-        h_BLD = _normalise(config, x_BLD, norm_D)
-        qkv, gate, up = jnp.split(
-            linear(h_BLD, w_in), [qkv_width, qkv_width + ffn_width], axis=-1
-        )
-        both = jnp.concatenate([_attend(config, qkv), swiglu(gate, up)], axis=-1)
-        return x_BLD + linear(both, w_out), None
+        z = _normalised_linear(config, x_BLD, norm_D, w_in)
+        qkv, gate, up = jnp.split(z, [qkv_width, qkv_width + ffn_width], axis=-1)
+        return x_BLD + _both_linear(_attend(config, qkv), gate, up, w_out), None
 
 
 class _SequentialBlock(nn.Module):
@@ -165,11 +164,11 @@ class _SequentialBlock(nn.Module):
         ffn_norm_D = self.param("ffn_norm", nn.ones, (width,))
         ffn_in = self.param("ffn_in", nn.zeros, (width, 2 * ffn_width))
         ffn_out = self.param("ffn_out", nn.zeros, (ffn_width, width))
-        qkv = linear(_normalise(config, x_BLD, attn_norm_D), attn_in)
-        x_BLD = x_BLD + linear(_attend(config, qkv), attn_out)
-        gate_up = linear(_normalise(config, x_BLD, ffn_norm_D), ffn_in)
+        qkv = _normalised_linear(config, x_BLD, attn_norm_D, attn_in)
+        x_BLD = x_BLD + _heads_linear(_attend(config, qkv), attn_out)
+        gate_up = _normalised_linear(config, x_BLD, ffn_norm_D, ffn_in)
         gate, up = jnp.split(gate_up, 2, axis=-1)
-        return x_BLD + linear(swiglu(gate, up), ffn_out), None
+        return x_BLD + _swiglu_linear(gate, up, ffn_out), None
 
 
 def _normalise(config: PlannedModel, x_BLD: Array, scale_D: Array) -> Array:
@@ -177,8 +176,41 @@ def _normalise(config: PlannedModel, x_BLD: Array, scale_D: Array) -> Array:
     return normalise(x_BLD, scale_D, is_centred, float(config.norm_epsilon))
 
 
+# What is cheap to compute again is not kept between the passes: of the next four, only
+# the arguments are. Inside a scan nothing can be merged with the forward pass.
+_recomputed = partial(jax.checkpoint, prevent_cse=False)
+
+
+@partial(_recomputed, static_argnums=0)
+def _normalised_linear(
+    config: PlannedModel, x_BLD: Array, scale_D: Array, weights: Array
+) -> Array:
+    return linear(_normalise(config, x_BLD, scale_D), weights)
+
+
+@_recomputed
+def _heads_linear(out_BHLK: Array, weights: Array) -> Array:
+    return linear(_merge_heads(out_BHLK), weights)
+
+
+@_recomputed
+def _swiglu_linear(gate: Array, up: Array, weights: Array) -> Array:
+    return linear(swiglu(gate, up), weights)
+
+
+@_recomputed
+def _both_linear(out_BHLK: Array, gate: Array, up: Array, weights: Array) -> Array:
+    both = jnp.concatenate([_merge_heads(out_BHLK), swiglu(gate, up)], axis=-1)
+    return linear(both, weights)
+
+
+def _merge_heads(x_BHLK: Array) -> Array:
+    batch, heads, length, head_width = x_BHLK.shape
+    return x_BHLK.transpose(0, 2, 1, 3).reshape(batch, length, heads * head_width)
+
+
 def _attend(config: PlannedModel, qkv: Array) -> Array:
-    """Split into heads, rotate, attend, and put the heads side by side again."""
+    """Split into heads, rotate and attend; returns (B, H, L, K)."""
     batch, length, _ = qkv.shape
     head_width = config.width // config.heads
     kv_width = _kv_width(config)
@@ -192,8 +224,7 @@ def _attend(config: PlannedModel, qkv: Array) -> Array:
     # Grouped queries: consecutive query heads share a key-value head.
     shared = config.heads // config.kv_heads
     k_BHLK, v_BHLK = (jnp.repeat(x, shared, axis=1) for x in (k_BGLK, heads_of(v)))
-    out_BHLK = causal_attention(q_BHLK, k_BHLK, v_BHLK)
-    return out_BHLK.transpose(0, 2, 1, 3).reshape(batch, length, config.width)
+    return causal_attention(q_BHLK, k_BHLK, v_BHLK)
 
 
 def _kv_width(config: PlannedModel) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import NamedSharding, PartitionSpec
 
+from runtime.devices import return_free_memory
 from runtime.fingerprint import SUMS, partial_fingerprint
 from runtime.model import fuse, lane_loss, unfuse
 from runtime.numerics import (
@@ -74,7 +75,8 @@ class TrainStep:
             out_specs=(layout.state_spec, same),
             check_vma=False,
         )
-        self._compiled = jax.jit(body, donate_argnums=1)
+        self._jitted = jax.jit(body, donate_argnums=1)
+        self._executable: jax.stages.Compiled | None = None
 
     def __call__(
         self,
@@ -93,9 +95,13 @@ class TrainStep:
         """
         rate = np.float32(learning_rate)
         stops = self._spread(np.full(self.layout.num_devices, is_stopping, np.int32))
-        done: tuple[TrainState, StepOutput] = self._compiled(
-            self._turns, state, tokens, rate, stops
-        )
+        arguments = (self._turns, state, tokens, rate, stops)
+        if self._executable is None:
+            self._executable = self._jitted.lower(*arguments).compile()
+            # Making the state and compiling leave free memory behind that would stay
+            # with this process beside what the step needs.
+            return_free_memory()
+        done: tuple[TrainState, StepOutput] = self._executable(*arguments)
         return done
 
     def place_tokens(self, tokens_BL: np.ndarray) -> Array:
@@ -105,7 +111,7 @@ class TrainStep:
     def lower(self, state: TrainState, tokens: Array) -> Any:
         """Lower the step without running it, to look at its program."""
         stops = self._spread(np.zeros(self.layout.num_devices, np.int32))
-        return self._compiled.lower(self._turns, state, tokens, np.float32(0), stops)
+        return self._jitted.lower(self._turns, state, tokens, np.float32(0), stops)
 
     def _spread(self, array: np.ndarray) -> Array:
         sharding = NamedSharding(self.layout.mesh, PartitionSpec(AXIS))
