@@ -134,12 +134,12 @@ def whole_tensors(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name and the value of each tensor of a state, one at a time.
 
-    Weights first, then moments as `mu.NAME` and `nu.NAME`. With several processes all
-    must call it, and all get every tensor.
+    Weights in the order of the model, then moments as `mu.NAME` and `nu.NAME`. With
+    several processes all must call it, and all get every tensor.
     """
     for prefix, tensors in _groups(state):
-        for name, rows in tensors.items():
-            yield prefix + name, whole_tensor(rows, name, layout)
+        for name in layout.shapes:
+            yield prefix + name, whole_tensor(tensors[name], name, layout)
 
 
 def whole_tensor(rows: Array, name: str, layout: Layout) -> np.ndarray:
