@@ -97,12 +97,18 @@ def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:
         lane_sequences=2,
     )
     plan = plans.plan(stage, **MODELS[kind])
-    layout = build_layout(plan, stage, devices.build_mesh(plan, mesh_size), sharding)
+    is_resumed = sharding == "resumed"
+    way = "sharded" if is_resumed else sharding
+    layout = build_layout(plan, stage, devices.build_mesh(plan, mesh_size), way)
     state = initial_state(plan, layout)
     take_step = build_train_step(plan, stage, layout)
     shape = (stage.sequences_per_step, stage.sequence_length + 1)
     trace = []
     for step in range(4):
+        if step == 2 and is_resumed:
+            # As after a crash, on fewer devices: from disk, into another program.
+            state, layout = through_disk(state, layout, devices.build_mesh(plan, 2))
+            take_step = build_train_step(plan, stage, layout)
         random = np.random.default_rng(step)
         tokens = random.integers(0, plan.model.vocab_size, shape, np.int32)
         state, output = take_step(state, take_step.place_tokens(tokens), 0.01)
@@ -117,6 +123,22 @@ def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:
         "token_losses": fingerprint_arrays({"losses": losses}),
         "num_traces": take_step.num_traces,
     }
+
+
+def through_disk(state: Any, layout: Any, mesh: Any) -> tuple[Any, Any]:
+    """Save a state, and load it onto other devices, replicated."""
+    import tempfile
+
+    import plans
+
+    from runtime.checkpoint import CheckpointFolder
+
+    model = plans.model(**MODELS["parallel"])
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoints = CheckpointFolder(Path(folder), model)
+        checkpoints.save(state, layout, step=2, is_stage_end=False)
+        restored = checkpoints.restore(2, mesh, "replicated")
+    return restored.state, restored.layout
 
 
 def sums(mesh_size: int) -> str:

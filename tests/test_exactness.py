@@ -29,7 +29,7 @@ QUICK = {
     1: ["sums 1", "operations 1", "parallel 1 sharded", "sequential 1 sharded"],
     2: ["sums 2", "parallel 2 sharded", "parallel 2 replicated"],
     4: ["sums 4", "parallel 4 sharded"],
-    8: ["sums 8", "operations 8", "parallel 8 sharded", "sequential 8 sharded"],
+    8: ["sums 8", "operations 8", "parallel 8 resumed", "sequential 8 sharded"],
 }
 
 
