@@ -27,7 +27,7 @@ Found = dict[str, Any]
 # By host devices: every mesh size, both ways of spreading, both architectures.
 QUICK = {
     1: ["sums 1", "operations 1", "parallel 1 sharded", "sequential 1 sharded"],
-    2: ["sums 2", "parallel 2 sharded", "parallel 2 replicated"],
+    2: ["sums 2", "parallel 2 replicated"],
     4: ["sums 4", "parallel 4 sharded"],
     8: ["sums 8", "operations 8", "parallel 8 resumed", "sequential 8 sharded"],
 }

@@ -196,34 +196,34 @@ def test_a_step_that_is_not_finite_leaves_the_state_as_it_was(
         np.testing.assert_array_equal(tensor, spoilt[name], err_msg=name)
 
 
-def test_a_large_loss_clips_and_no_limit_does_not() -> None:
-    clipped, free = (
-        Trainer(plans.plan(adamw=plans.optimizer(clip_norm=limit, weight_decay="0.0")))
-        for limit in ("0.01", None)
-    )
-    moments = []
-    for trainer in (clipped, free):
-        output = trainer.step(batch(0))
-        found = trainer.tensors()
-        squares = [(found[n] ** 2).sum() for n in found if n.startswith("mu.")]
-        moments.append(np.sqrt(sum(squares)))
+def test_no_limit_is_no_clipping() -> None:
+    trainer = Trainer(plans.plan(adamw=plans.optimizer(clip_norm=None)))
+    output = trainer.step(batch(0))
+    found = trainer.tensors()
+    squares = [(found[name] ** 2).sum() for name in found if name.startswith("mu.")]
     # After one step the first moment is a tenth of the gradient that was used.
-    np.testing.assert_allclose(moments[0], 0.1 * 0.01, rtol=1e-4)
-    np.testing.assert_allclose(moments[1], 0.1 * float(output.grad_norm), rtol=1e-4)
+    np.testing.assert_allclose(
+        np.sqrt(sum(squares)), 0.1 * float(output.grad_norm), rtol=1e-4
+    )
 
 
-def test_accumulation_changes_no_bit() -> None:
+def test_accumulation_changes_no_bit(make_trainer: Callable[[Plan], Trainer]) -> None:
     # In exact mode it only bounds the devices.
+    trainers = [
+        make_trainer(plans.plan()),
+        Trainer(plans.plan(plans.stage(accumulation=4))),
+    ]
     found = [
         [fingerprint_hex(trainer.step(batch(step)).weights) for step in range(2)]
-        for trainer in (
-            Trainer(plans.plan(plans.stage(accumulation=n))) for n in (1, 4)
-        )
+        for trainer in trainers
     ]
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("determinism", ["same-topology", "fast"])
+@pytest.mark.parametrize(
+    "determinism",
+    ["same-topology", pytest.param("fast", marks=pytest.mark.slow)],
+)
 def test_without_lanes_the_numbers_are_nearly_the_same(
     determinism: str, make_trainer: Callable[[Plan], Trainer]
 ) -> None:
