@@ -19,6 +19,8 @@ from runtime.scoring import Evaluator
 from runtime.tokenizer import tokenizer_path
 from specs.base import Value
 from specs.errors import CheckFailed, InputError
+from specs.experiment import experiment_digest
+from specs.loading import load_experiment
 from specs.lock import Lock
 from specs.plan import Plan
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh
 
     from runtime.checkpoint import CheckpointFolder, Restored
+
+SPEC_SUFFIXES = (".yaml", ".yml")
 
 
 class Evaluation(Value):
@@ -109,7 +113,8 @@ def evaluate(
     """Score the checkpoints of each stage's end again.
 
     Args:
-        text: Beginning of the entry's digest, or its unique name.
+        text: Beginning of the entry's digest, its unique name, or the spec file whose
+            latest completed run is meant.
         workspace: The folder that holds `.dvc/`.
         evaluator: Scores the weights.
         num_devices: Devices to use.
@@ -145,7 +150,8 @@ def export(text: str, *, workspace: Path, folder: Path) -> list[str]:
     """Write the last weights of a run for Hugging Face `transformers`.
 
     Args:
-        text: Beginning of the entry's digest, or its unique name.
+        text: Beginning of the entry's digest, its unique name, or the spec file whose
+            latest completed run is meant.
         workspace: The folder that holds `.dvc/`.
         folder: To make; must not be there yet.
 
@@ -187,13 +193,33 @@ def export(text: str, *, workspace: Path, folder: Path) -> list[str]:
 
 def _find(text: str, workspace: Path) -> _Run:
     ledger = Ledger.open(workspace)
-    stored = ledger.find(text)
+    is_spec = Path(text).suffix in SPEC_SUFFIXES
+    stored = _latest_run(ledger, Path(text)) if is_spec else ledger.find(text)
     if not isinstance(stored.entry, Entry):
         raise InputError(
             f"entry {stored.digest[:12]} is a replay, not a run",
             fix=f"name the original, {stored.entry.original[:12]}",
         )
     return _Run(stored=stored, entry=stored.entry, ledger=ledger, workspace=workspace)
+
+
+def _latest_run(ledger: Ledger, spec_path: Path) -> Stored:
+    """Return the latest completed entry of a spec as it is now."""
+    digest = experiment_digest(load_experiment(spec_path))
+    found = [
+        stored
+        for stored in ledger.entries()
+        if isinstance(stored.entry, Entry)
+        and stored.entry.spec_digest == digest
+        and stored.entry.outcome.status == "completed"
+    ]
+    if not found:
+        raise InputError(
+            "the ledger has no completed run of this spec as it is now",
+            file=str(spec_path),
+            fix=f"codemix run {spec_path}",
+        )
+    return found[-1]
 
 
 def _configure(entry: Entry, num_devices: int | None) -> None:

@@ -175,6 +175,19 @@ def test_eval_and_export_check_the_weights_against_the_entry(
     assert (target / "config.json").exists()
 
 
+def test_a_spec_stands_for_its_latest_completed_run(
+    finished_run: tuple[Path, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    spec = copy_workspace(finished_run[0], folder)
+    code, scores, stderr = codemix(folder, "eval", str(spec))
+    assert (code, scores["entry"]) == (0, finished_run[1]), stderr
+    spec.write_text(spec.read_text().replace('"seed": 17', '"seed": 18'))
+    code, told, _ = codemix(folder, "eval", str(spec))
+    assert code == 4
+    assert told["problems"][0]["fix"] == f"codemix run {spec}"
+
+
 def _documents(store: TokenStore) -> Iterator[bytes]:
     for document in store.documents:
         count = document.stop_token - document.start_token
