@@ -32,7 +32,7 @@ from runtime.state import (
     place_number,
     whole_tensors,
 )
-from runtime.tensors import tensor_shapes
+from runtime.tensors import row_lengths, tensor_shapes
 from specs.atomic import write_atomically
 from specs.base import Value
 from specs.canonical import digest_of
@@ -214,16 +214,13 @@ class CheckpointFolder:
         return aside
 
     def _load(self, folder: Path, manifest: Manifest, layout: Layout) -> TrainState:
-        rows_of = {
-            name: -(-int(np.prod(shape)) // manifest.num_rows)
-            for name, shape in self._shapes.items()
-        }
+        lengths = row_lengths(self._shapes, manifest.num_rows)
         placed = NamedSharding(layout.mesh, layout.rows_spec)
         group = {
             name: jax.ShapeDtypeStruct(
                 (manifest.num_rows, length), np.float32, sharding=placed
             )
-            for name, length in rows_of.items()
+            for name, length in lengths.items()
         }
         wanted = {"weights": group, "mu": group, "nu": group}
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,6 @@ from jax import Array
 from specs.plan import PlannedModel
 
 Shapes = dict[str, tuple[int, ...]]
-T = TypeVar("T")
 
 NORMS = frozenset({"block.norm", "block.attn.norm", "block.ffn.norm", "final_norm"})
 """Scales of normalisations: they start at one and are not decayed."""
@@ -85,11 +83,6 @@ def all_from_rows(rows: Mapping[str, Array], shapes: Shapes) -> dict[str, Array]
 def row_lengths(shapes: Shapes, num_rows: int) -> dict[str, int]:
     """Return tensor name -> elements per row."""
     return {name: -(-math.prod(shape) // num_rows) for name, shape in shapes.items()}
-
-
-def same_for_each(shapes: Shapes, value: T) -> dict[str, T]:
-    """Return tensor name -> one and the same value."""
-    return dict.fromkeys(shapes, value)
 
 
 def float_bits(x: Array) -> Array:
