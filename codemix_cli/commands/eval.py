@@ -16,10 +16,9 @@ from codemix_cli.reading import devices_option, entry_argument, workspace_here
 def command(entry: str, devices: int | None) -> Result:
     """Score the checkpoints of a ledger entry again.
 
-    ENTRY may also be a spec file: its latest completed run is meant.
-
     Loads the checkpoint of each stage's end, checks it against the entry, and scores
-    it with the suites of the spec. Exit code 1 if a score is not the entry's.
+    it with the suites of the spec. Exit code 1 if a score is not the entry's. ENTRY may
+    also be a spec file: its latest completed run is meant.
     """
     from evals.evaluator import Evaluator
     from runtime.results import evaluate

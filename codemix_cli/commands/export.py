@@ -31,10 +31,9 @@ from codemix_cli.reading import entry_argument, workspace_here
 def command(entry: str, folder: Path, kind: str) -> Result:
     """Write a trained model for other programs.
 
-    ENTRY may also be a spec file: its latest completed run is meant.
-
     Takes the last checkpoint of an entry, checks it against the entry, and writes
-    weights, configuration and tokenizer, with the entry's digest beside them.
+    weights, configuration and tokenizer, with the entry's digest beside them. ENTRY may
+    also be a spec file: its latest completed run is meant.
     """
     from runtime.results import export
 
