@@ -175,11 +175,13 @@ def _report(recorder: Recorder, step: int, score: Score) -> None:
 
 
 def _numerics() -> dict[str, Any]:
-    """What of this machine decides bits."""
+    """What of this machine decides bits, as far as it can be named."""
+    device = jax.devices()[0]
     return {
         "version": NUMERICS_VERSION,
-        "platform": jax.devices()[0].platform,
-        "isa": devices.xla_flags().get("--xla_cpu_max_isa"),
+        "platform": device.platform,
+        "kind": device.device_kind,
+        "settings": devices.deciding_settings(),
     }
 
 
