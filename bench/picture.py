@@ -1,6 +1,6 @@
 """Draw a run from its ledger entry: the loss by step, the scores beside their baselines.
 
-    python bench/picture.py ENTRY docs/quickstart.svg
+python bench/picture.py ENTRY docs/quickstart.svg
 """
 
 from __future__ import annotations
@@ -40,10 +40,9 @@ def draw_loss(axes: Any, ledger: Ledger, entry: Entry) -> None:
         points = list(decode_series(ledger.objects.get(stage.metrics)))
         steps = [point.step for point in points]
         losses = [float(point.values["loss"]) for point in points]
-        axes.axvspan(
-            stage.start_step, stage.stop_step, color=COLOURS[index % 4], alpha=0.12, lw=0
-        )
-        axes.plot(steps, losses, color=COLOURS[index % 4], lw=1, label=stage.name)
+        colour = COLOURS[index % 4]
+        axes.axvspan(stage.start_step, stage.stop_step, color=colour, alpha=0.12, lw=0)
+        axes.plot(steps, losses, color=colour, lw=1, label=stage.name)
     axes.set(xlabel="step", ylabel="training loss, nats per token")
     axes.legend(frameon=False)
 
