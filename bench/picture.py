@@ -1,4 +1,4 @@
-"""Draw a run from its ledger entry: the loss by step, the scores beside their baselines.
+"""Draw a run from its entry: loss by step, and scores beside their baselines.
 
 python bench/picture.py ENTRY docs/quickstart.svg
 """
