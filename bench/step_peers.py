@@ -200,6 +200,7 @@ def _plan(size: Size) -> Plan:
         norm="layernorm",
         norm_epsilon="1e-05",
         rope_theta="10000.0",
+        attention_mask="causal",
         tied_embeddings=True,
         init="glorot_normal",
         compute="float32",
@@ -212,6 +213,7 @@ def _plan(size: Size) -> Plan:
         sequence_length=size.sequence_length,
         lane_sequences=size.lane_sequences,
         accumulation=1,
+        remat="none",
         sequences={"random": size.num_sequences},
         start_tokens={"random": 0},
         learning_rate=PlannedRate(
@@ -242,6 +244,7 @@ def _plan(size: Size) -> Plan:
         sources={},
         stages=(stage,),
         determinism="exact",
+        tensor=1,
         num_parameters=parameter_count(model),
     )
 

@@ -31,6 +31,7 @@ def experiment_rules(experiment: Experiment) -> list[Broken]:
         *_lengths(experiment),
         *_sizes(experiment),
         *_rates(experiment),
+        *_tensor_shares(experiment),
     ]
 
 
@@ -59,6 +60,25 @@ def _lengths(experiment: Experiment) -> Iterator[Broken]:
                 f"use {below}" if below > 1 else "change the longest",
                 place,
             )
+
+
+def _tensor_shares(experiment: Experiment) -> Iterator[Broken]:
+    """Yield sizes that tensor parallelism can't share out evenly."""
+    degree = experiment.parallel.tensor
+    model = experiment.model
+    shared = {
+        ("model", "heads"): model.heads,
+        ("model", "kv_heads"): model.kv_heads,
+        ("model", "ffn_width"): model.ffn_width,
+        ("tokenizer", "vocab_size"): experiment.tokenizer.vocab_size,
+    }
+    for place, size in shared.items():
+        if size % degree:
+            fix = (
+                f"use {size // degree * degree or degree}, or a smaller parallel.tensor"
+            )
+            what = f"must be a multiple of parallel.tensor = {degree}, got {size}"
+            yield Broken(what, fix, place)
 
 
 def _sizes(experiment: Experiment) -> Iterator[Broken]:

@@ -12,13 +12,40 @@ from specs.checks import experiment_rules
 from specs.data import Name, Source, Tokenizer, Weights
 from specs.model import AdamW, Model, Precision
 from specs.quantities import MAX_COUNT, Location, Whole
-from specs.rules import broken, raise_broken, shown
+from specs.rules import Broken, broken, raise_broken, shown
 from specs.stages import Batch, Stage
 
 SPEC_VERSION = 1
 
 NOT_HASHED = frozenset({"name", "description", "tags"})
 """Words for people; they change no digest."""
+
+
+class Parallel(SpecValue):
+    """How the work is spread over devices beyond the lanes of the batch."""
+
+    tensor: Whole = 1
+    """Devices that share each matrix product, a power of two. It changes the rounding,
+    so it belongs to the experiment; the batch is spread over the other devices."""
+
+    slices: Whole = 1
+    """Groups of devices that each hold a whole copy of the state, such as the slices
+    of a multi-slice TPU; a power of two. It changes no number."""
+
+    gather: Literal["auto", "step", "layer"] = "auto"
+    """When a device gathers the weights that others hold: all of them once per `step`,
+    or those of one `layer` at a time, which takes less memory and moves more bytes.
+    `auto`: what fits. It changes no number."""
+
+    @model_validator(mode="after")
+    def _powers_of_two(self) -> Self:
+        rules = []
+        for name, number in (("tensor", self.tensor), ("slices", self.slices)):
+            if number & (number - 1):
+                what = f"must be a power of two, got {number}"
+                rules.append(Broken(what, "use 1, 2, 4, 8, ...", (name,)))
+        raise_broken(rules)
+        return self
 
 
 class Checkpoints(SpecValue):
@@ -132,6 +159,9 @@ class Experiment(SpecValue):
 
     precision: Precision = Precision()
     """Number formats."""
+
+    parallel: Parallel = Parallel()
+    """How the work is spread over devices."""
 
     stages: Stages
     """In the order in which they are trained."""

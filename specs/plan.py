@@ -38,6 +38,8 @@ class PlannedStage(Value):
     sequence_length: int
     lane_sequences: int
     accumulation: int
+    remat: Literal["none", "attention", "block"]
+    """What of a block is kept for the backward pass; see `specs.stages.Batch`."""
     sequences: dict[str, int]
     """Source name -> sequences of it in this stage; together `num_sequences`."""
     start_tokens: dict[str, int]
@@ -81,6 +83,7 @@ class PlannedModel(Value):
     norm: Literal["layernorm", "rmsnorm"]
     norm_epsilon: str
     rope_theta: str
+    attention_mask: Literal["causal", "document"]
     tied_embeddings: bool
     init: Literal["glorot_normal"]
     compute: Literal["float32", "bfloat16"]
@@ -129,6 +132,8 @@ class Plan(Value):
     sources: dict[str, PlannedSource]
     stages: tuple[PlannedStage, ...]
     determinism: Literal["exact", "same-topology", "fast"]
+    tensor: int
+    """Degree of tensor parallelism: devices that share each matrix product."""
     num_parameters: int
 
     @property

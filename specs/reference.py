@@ -79,7 +79,15 @@ comment is not.
 _ORDER = (
     *("Model", "Precision", "AdamW", "Tokenizer", "TokenizerTraining", "Source", "Not"),
     *("LengthFilter", "LineLengthFilter", "AlphanumericFilter", "ContainsFilter"),
-    *("Batch", "Stage", "Constant", "Cosine", "Linear", "WarmupStableDecay"),
+    *(
+        "Batch",
+        "Parallel",
+        "Stage",
+        "Constant",
+        "Cosine",
+        "Linear",
+        "WarmupStableDecay",
+    ),
     *("Evaluation", "Checkpoints", "Logging"),
 )
 _ALWAYS_DEFAULTED = {"kv_heads": "`heads`", "lane": "see text"}

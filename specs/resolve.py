@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from specs.activations import choose_remat
 from specs.canonical import canonical_json
 from specs.costs import parameter_count
 from specs.data import Source
@@ -41,6 +42,7 @@ def plan_experiment(experiment: Experiment) -> Plan:
         },
         stages=stages,
         determinism=experiment.determinism,
+        tensor=experiment.parallel.tensor,
         num_parameters=parameter_count(model),
     )
 
@@ -67,6 +69,7 @@ def _planned_stage(
 ) -> PlannedStage:
     batch = stage_batch(experiment, stage)
     num_steps = stage_steps(experiment, stage)
+    model = _planned_model(experiment)
     sequences = stage_sequences(experiment, stage)
     start_step = previous.stop_step if previous else 0
     previous_rate = previous.learning_rate.final if previous else None
@@ -78,6 +81,7 @@ def _planned_stage(
         sequence_length=batch.length,
         lane_sequences=batch.lane,
         accumulation=batch.accumulation,
+        remat=choose_remat(model, batch, experiment.parallel.tensor),
         sequences=sequences,
         # A stage of longer sequences starts at the next whole one of them: reads must
         # not straddle two shuffled units.
@@ -104,6 +108,7 @@ def _planned_model(experiment: Experiment) -> PlannedModel:
         norm=model.norm,
         norm_epsilon=decimal(model.norm_epsilon),
         rope_theta=decimal(model.rope_theta),
+        attention_mask=model.attention_mask,
         tied_embeddings=model.tied_embeddings,
         init=model.init,
         compute=experiment.precision.compute,

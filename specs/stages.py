@@ -98,9 +98,25 @@ Schedule = Annotated[
 ]
 
 
+AUTO = "auto"
+
+MIN_LANES = 8
+"""Lanes of a batch by default, where its sequences divide so."""
+
+MAX_LANE_TOKENS = 16_384
+"""Tokens of a lane by default: what its activations take decides what fits."""
+
+
 def _lane_has_a_default(schema: dict[str, Any]) -> None:
     """Say in the JSON Schema what `_default_lane` does."""
     schema["required"].remove("lane")
+    number = schema["properties"]["lane"]
+    told = {
+        key: number.pop(key)
+        for key in ("title", "description", "examples")
+        if key in number
+    }
+    schema["properties"]["lane"] = {"anyOf": [number, {"const": AUTO}], **told}
 
 
 class Batch(SpecValue):
@@ -114,26 +130,32 @@ class Batch(SpecValue):
     length: Annotated[int, Field(gt=1, le=MAX_COUNT, examples=[8192])]
     """Tokens per sequence."""
 
-    lane: Whole
+    lane: Annotated[Whole, Field(examples=[2, "auto"])]
     """Sequences per lane: the slice whose arithmetic never depends on the number of
     devices. `sequences / lane` is a power of two, and the most devices that can share
-    the batch. Default: an eighth of the sequences, or as near as divides them."""
+    the batch. `auto`, the default: at most an eighth of the sequences and at most
+    16,384 tokens, or as near as divides the batch."""
 
     accumulation: Whole = 1
     """Lanes that each device works through at least, one after another; a power of
     two. It bounds memory and devices and changes no number."""
 
+    remat: Literal["auto", "none", "attention", "block"] = "auto"
+    """What is kept of each block for the backward pass: `none` is computed twice,
+    all but attention is (`attention`), or all of it (`block`). Less memory, more time,
+    other rounding. `auto`: the first that needs at most 4 GiB per lane by formula."""
+
     @model_validator(mode="before")
     @classmethod
     def _default_lane(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "lane" not in data:
-            sequences = data.get("sequences")
-            if type(sequences) is int and sequences > 0:
-                num_lanes = min(8, sequences & -sequences)
-                return {**data, "lane": sequences // num_lanes}
-            # What is wrong with `sequences` is said there, once.
-            return {**data, "lane": 1}
-        return data
+        if not isinstance(data, dict) or data.get("lane", AUTO) != AUTO:
+            return data
+        sequences, length = data.get("sequences"), data.get("length")
+        # What is wrong with either of them is said there, once.
+        is_count = type(sequences) is int and sequences > 0
+        if isinstance(sequences, int) and is_count and isinstance(length, int):
+            return {**data, "lane": default_lane(sequences, length)}
+        return {**data, "lane": 1}
 
     @model_validator(mode="after")
     def _lanes_are_a_power_of_two(self) -> Self:
@@ -142,7 +164,7 @@ class Batch(SpecValue):
             raise broken(
                 "sequences / lane must be a power of two, got "
                 f"{self.sequences} / {self.lane}",
-                f"use one of {', '.join(map(str, _lane_choices(self.sequences)))}",
+                f"use one of {', '.join(map(str, _lane_choices(self.sequences)[:8]))}",
                 "lane",
             )
         rules = []
@@ -157,14 +179,27 @@ class Batch(SpecValue):
         return self
 
 
+def default_lane(sequences: int, length: int) -> int:
+    """Return the lane of a batch that names none.
+
+    >>> default_lane(16, 256), default_lane(512, 8192), default_lane(24, 1024)
+    (2, 2, 3)
+    """
+    choices = _lane_choices(sequences)
+    for lane in choices:
+        if sequences // lane >= MIN_LANES and lane * length <= MAX_LANE_TOKENS:
+            return lane
+    return choices[-1]
+
+
 def _lane_choices(sequences: int) -> list[int]:
-    """Return the lanes that a batch can have, the largest first, eight at most.
+    """Return the lanes that a batch can have, the largest first.
 
     >>> _lane_choices(24)
     [24, 12, 6, 3]
     """
     choices = [sequences]
-    while choices[-1] % 2 == 0 and len(choices) < 8:
+    while choices[-1] % 2 == 0:
         choices.append(choices[-1] // 2)
     return choices
 

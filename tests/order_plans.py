@@ -45,6 +45,7 @@ MODEL = PlannedModel(
     norm="layernorm",
     norm_epsilon="1e-05",
     rope_theta="10000",
+    attention_mask="causal",
     tied_embeddings=True,
     init="glorot_normal",
     compute="float32",
@@ -97,6 +98,7 @@ def make_plan(
                 sequence_length=length,
                 lane_sequences=1,
                 accumulation=1,
+                remat="none",
                 sequences=dict(counts),
                 start_tokens=starts,
                 learning_rate=RATE,
@@ -113,5 +115,6 @@ def make_plan(
         sources={name: SOURCE for stage in stages for name in stage},
         stages=tuple(planned),
         determinism="exact",
+        tensor=1,
         num_parameters=0,
     )

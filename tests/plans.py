@@ -21,6 +21,7 @@ def model(**changes: Any) -> PlannedModel:
         "norm": "layernorm",
         "norm_epsilon": "1e-05",
         "rope_theta": "10000.0",
+        "attention_mask": "causal",
         "tied_embeddings": True,
         "init": "glorot_normal",
         "compute": "float32",
@@ -63,6 +64,7 @@ def stage(
         "sequence_length": 16,
         "lane_sequences": 1,
         "accumulation": 1,
+        "remat": "none",
         "sequences": {"text": 8 * (stop_step - start_step)},
         "start_tokens": {"text": 0},
         "learning_rate": rate(),
@@ -74,6 +76,7 @@ def stage(
 def plan(
     *stages: PlannedStage,
     determinism: Any = "exact",
+    tensor: int = 1,
     adamw: PlannedOptimizer | None = None,
     **model_changes: Any,
 ) -> Plan:
@@ -89,5 +92,6 @@ def plan(
         sources={},
         stages=stages or (stage(),),
         determinism=determinism,
+        tensor=tensor,
         num_parameters=sum(math.prod(shape) for shape in shapes.values()),
     )

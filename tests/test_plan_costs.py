@@ -45,6 +45,7 @@ def model(**changes: Any) -> PlannedModel:
         "norm": "layernorm",
         "norm_epsilon": "1e-05",
         "rope_theta": "10000.0",
+        "attention_mask": "causal",
         "tied_embeddings": True,
         "init": "glorot_normal",
         "compute": "float32",
