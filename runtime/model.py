@@ -24,9 +24,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from runtime.attention import causal_attention, rope_tables, rotate
+from runtime.attention import CAUSAL, Attention, attend
 from runtime.layers import linear, normalise, swiglu
 from runtime.loss import chunk_tokens, mean_loss, token_losses
+from runtime.rope import rope_tables, rotate
 from runtime.tensors import tensor_shapes
 from specs.plan import PlannedModel
 
@@ -83,24 +84,39 @@ def unfuse(model: PlannedModel, fused: Fused) -> dict[str, Array]:
     return {name: tensors[name] for name in shapes}
 
 
-def lane_loss(model: PlannedModel, fused: Fused, tokens_BL: Array) -> Array:
+def lane_loss(
+    model: PlannedModel,
+    fused: Fused,
+    tokens_BL: Array,
+    attention: Attention = CAUSAL,
+) -> Array:
     """Mean next-token loss of one lane in nats; `tokens_BL` is one token longer."""
-    hidden_TD, output_VD, labels_T = _apply(model, fused, tokens_BL)
+    hidden_TD, output_VD, labels_T = _apply(model, fused, tokens_BL, attention)
     chunk = chunk_tokens(labels_T.size, model.vocab_size)
     return mean_loss(hidden_TD, output_VD, labels_T, chunk)
 
 
-def lane_token_losses(model: PlannedModel, fused: Fused, tokens_BL: Array) -> Array:
+def lane_token_losses(
+    model: PlannedModel,
+    fused: Fused,
+    tokens_BL: Array,
+    attention: Attention = CAUSAL,
+) -> Array:
     """Next-token loss of each token but the first of each sequence, in nats."""
-    hidden_TD, output_VD, labels_T = _apply(model, fused, tokens_BL)
+    hidden_TD, output_VD, labels_T = _apply(model, fused, tokens_BL, attention)
     chunk = chunk_tokens(labels_T.size, model.vocab_size)
     losses = token_losses(hidden_TD, output_VD, labels_T, chunk)
     return losses.reshape(tokens_BL.shape[0], -1)
 
 
-def logits(model: PlannedModel, fused: Fused, tokens_BL: Array) -> Array:
+def logits(
+    model: PlannedModel,
+    fused: Fused,
+    tokens_BL: Array,
+    attention: Attention = CAUSAL,
+) -> Array:
     """Float32 logits of the token after each one, (B, L, V). For short inputs."""
-    hidden_BLD, output_VD = _hidden_and_output(model, fused, tokens_BL)
+    hidden_BLD, output_VD = _hidden_and_output(model, fused, tokens_BL, attention)
     return jnp.matmul(
         hidden_BLD,
         output_VD.astype(hidden_BLD.dtype).T,
@@ -112,6 +128,7 @@ class Transformer(nn.Module):
     """Embedding, blocks and final norm; returns what the loss needs."""
 
     config: PlannedModel
+    attention: Attention
 
     @nn.compact
     def __call__(self, tokens_BL: Array) -> tuple[Array, Array]:
@@ -124,9 +141,11 @@ class Transformer(nn.Module):
             block,
             variable_axes={"params": 0},
             split_rngs={"params": True},
+            in_axes=nn.broadcast,
             length=config.layers,
         )
-        x_BLD, _ = blocks(config, name="blocks")(x_BLD, None)
+        documents_BL = self.attention.documents(tokens_BL)
+        x_BLD, _ = blocks(config, self.attention, name="blocks")(x_BLD, documents_BL)
         scale_D = self.param("final_norm", nn.ones, (config.width,))
         x_BLD = _normalise(config, x_BLD, scale_D)
         if config.tied_embeddings:
@@ -136,9 +155,10 @@ class Transformer(nn.Module):
 
 class _ParallelBlock(nn.Module):
     config: PlannedModel
+    attention: Attention
 
     @nn.compact
-    def __call__(self, x_BLD: Array, _: None) -> tuple[Array, None]:
+    def __call__(self, x_BLD: Array, documents_BL: Array | None) -> tuple[Array, None]:
         config = self.config
         width, ffn_width = config.width, config.ffn_width
         qkv_width = width + 2 * _kv_width(config)
@@ -147,14 +167,16 @@ class _ParallelBlock(nn.Module):
         w_out = self.param("out", nn.zeros, (width + ffn_width, width))
         z = _normalised_linear(config, x_BLD, norm_D, w_in)
         qkv, gate, up = jnp.split(z, [qkv_width, qkv_width + ffn_width], axis=-1)
-        return x_BLD + _both_linear(_attend(config, qkv), gate, up, w_out), None
+        attended = _attend(config, self.attention, qkv, documents_BL)
+        return x_BLD + _both_linear(attended, gate, up, w_out), None
 
 
 class _SequentialBlock(nn.Module):
     config: PlannedModel
+    attention: Attention
 
     @nn.compact
-    def __call__(self, x_BLD: Array, _: None) -> tuple[Array, None]:
+    def __call__(self, x_BLD: Array, documents_BL: Array | None) -> tuple[Array, None]:
         config = self.config
         width, ffn_width = config.width, config.ffn_width
         qkv_width = width + 2 * _kv_width(config)
@@ -165,7 +187,8 @@ class _SequentialBlock(nn.Module):
         ffn_in = self.param("ffn_in", nn.zeros, (width, 2 * ffn_width))
         ffn_out = self.param("ffn_out", nn.zeros, (ffn_width, width))
         qkv = _normalised_linear(config, x_BLD, attn_norm_D, attn_in)
-        x_BLD = x_BLD + _heads_linear(_attend(config, qkv), attn_out)
+        attended = _attend(config, self.attention, qkv, documents_BL)
+        x_BLD = x_BLD + _heads_linear(attended, attn_out)
         gate_up = _normalised_linear(config, x_BLD, ffn_norm_D, ffn_in)
         gate, up = jnp.split(gate_up, 2, axis=-1)
         return x_BLD + _swiglu_linear(gate, up, ffn_out), None
@@ -209,7 +232,12 @@ def _merge_heads(x_BHLK: Array) -> Array:
     return x_BHLK.transpose(0, 2, 1, 3).reshape(batch, length, heads * head_width)
 
 
-def _attend(config: PlannedModel, qkv: Array) -> Array:
+def _attend(
+    config: PlannedModel,
+    attention: Attention,
+    qkv: Array,
+    documents_BL: Array | None,
+) -> Array:
     """Split into heads, rotate and attend; returns (B, H, L, K)."""
     batch, length, _ = qkv.shape
     head_width = config.width // config.heads
@@ -220,11 +248,13 @@ def _attend(config: PlannedModel, qkv: Array) -> Array:
         return x.reshape(batch, length, -1, head_width).transpose(0, 2, 1, 3)
 
     q, k, v = jnp.split(qkv, [config.width, config.width + kv_width], axis=-1)
-    q_BHLK, k_BGLK = rotate(heads_of(q), tables), rotate(heads_of(k), tables)
-    # Grouped queries: consecutive query heads share a key-value head.
-    shared = config.heads // config.kv_heads
-    k_BHLK, v_BHLK = (jnp.repeat(x, shared, axis=1) for x in (k_BGLK, heads_of(v)))
-    return causal_attention(q_BHLK, k_BHLK, v_BHLK)
+    return attend(
+        rotate(heads_of(q), tables),
+        rotate(heads_of(k), tables),
+        heads_of(v),
+        kernel=attention.kernel,
+        documents_BL=documents_BL,
+    )
 
 
 def _kv_width(config: PlannedModel) -> int:
@@ -240,16 +270,18 @@ def _unfused_names(model: PlannedModel) -> list[str]:
 
 
 def _hidden_and_output(
-    model: PlannedModel, fused: Fused, tokens_BL: Array
+    model: PlannedModel, fused: Fused, tokens_BL: Array, attention: Attention
 ) -> tuple[Array, Array]:
-    both: Any = Transformer(model).apply(fused, tokens_BL)
+    both: Any = Transformer(model, attention).apply(fused, tokens_BL)
     hidden_BLD, output_VD = both
     return hidden_BLD, output_VD
 
 
 def _apply(
-    model: PlannedModel, fused: Fused, tokens_BL: Array
+    model: PlannedModel, fused: Fused, tokens_BL: Array, attention: Attention
 ) -> tuple[Array, Array, Array]:
-    hidden_BLD, output_VD = _hidden_and_output(model, fused, tokens_BL[:, :-1])
+    hidden_BLD, output_VD = _hidden_and_output(
+        model, fused, tokens_BL[:, :-1], attention
+    )
     labels_T = tokens_BL[:, 1:].reshape(-1)
     return hidden_BLD.reshape(-1, model.width), output_VD, labels_T
