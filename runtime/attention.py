@@ -3,13 +3,17 @@
     softmax(q k^T / sqrt(K)) v,   over keys that are not later than the query
                                   and, where asked, belong to the same document
 
-| kernel | devices | what it is |
-|---|---|---|
-| `xla` | any; CPU | `runtime.attention_xla`: blocks of queries, own backward pass |
+| kernel | for |
+|---|---|
+| `splash` | TPU; lengths that are multiples of 128 |
+| `cudnn` | NVIDIA GPU; bfloat16, heads of a width up to 128, no documents |
+| `xla` | CPU, and whatever the others cannot do |
 
-A kernel is a function of the platform and the shapes alone, so that every device of a
-run has the same one. Each sequence of a lane is on its own: no kernel computes
-anything across sequences or devices.
+Each is in a file of its own, `runtime.attention_<kernel>`.
+
+Which one is a function of the platform and the plan alone, so that every device of a
+run has the same. Each sequence of a lane is on its own: no kernel computes anything
+across sequences or devices, so that none of them sees how many there are.
 """
 
 # B sequences, H heads, G key-value heads, L sequence length, K head width
@@ -23,10 +27,13 @@ import jax.numpy as jnp
 from jax import Array
 from jax.ad_checkpoint import checkpoint_name
 
+from runtime.attention_cudnn import can_cudnn, cudnn_attention
 from runtime.attention_results import INPUTS
+from runtime.attention_splash import can_splash, splash_attention
 from runtime.attention_xla import blocked_attention
+from specs.plan import PlannedModel
 
-Kernel = Literal["xla"]
+Kernel = Literal["xla", "splash", "cudnn"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,35 @@ class Attention:
 
 CAUSAL = Attention()
 """All earlier tokens, by the kernel that runs everywhere."""
+
+
+def build_attention(
+    model: PlannedModel, *, platform: str, length: int, eos_id: int
+) -> Attention:
+    """Choose how a model attends.
+
+    Args:
+        model: Its mask says whether documents matter.
+        platform: Of the devices that the program is compiled for: `cpu`, `gpu`, `tpu`.
+        length: Tokens of a sequence that the model sees at once.
+        eos_id: Last token of each document.
+    """
+    kernel = kernel_for(model, platform=platform, length=length)
+    is_by_document = model.attention_mask == "document"
+    return Attention(kernel, eos_id if is_by_document else None)
+
+
+def kernel_for(model: PlannedModel, *, platform: str, length: int) -> Kernel:
+    """Name the kernel that a model uses; arguments as in `build_attention`."""
+    if platform == "tpu" and can_splash(length):
+        return "splash"
+    if platform == "gpu" and can_cudnn(
+        head_width=model.width // model.heads,
+        compute=model.compute,
+        has_documents=model.attention_mask == "document",
+    ):
+        return "cudnn"
+    return "xla"
 
 
 def document_ids(tokens_BL: Array, eos_id: int) -> Array:
@@ -80,6 +116,11 @@ def attend(
     q_BHLK, k_BGLK, v_BGLK = (
         checkpoint_name(x, INPUTS) for x in (q_BHLK, k_BGLK, v_BGLK)
     )
+    if kernel == "splash":
+        return splash_attention(q_BHLK, k_BGLK, v_BGLK, documents_BL)
+    if kernel == "cudnn":
+        assert documents_BL is None
+        return cudnn_attention(q_BHLK, k_BGLK, v_BGLK)
     shared = q_BHLK.shape[1] // k_BGLK.shape[1]
     k_BHLK, v_BHLK = (jnp.repeat(x, shared, axis=1) for x in (k_BGLK, v_BGLK))
     out: Array = blocked_attention(q_BHLK, k_BHLK, v_BHLK, documents_BL)

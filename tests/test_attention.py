@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -11,8 +12,15 @@ import numpy as np
 import plans
 import pytest
 
-from runtime import attention_xla
-from runtime.attention import Attention, attend, document_ids
+from runtime import attention_splash, attention_xla
+from runtime.attention import (
+    Attention,
+    Kernel,
+    attend,
+    build_attention,
+    document_ids,
+)
+from runtime.attention_results import keeps_attention
 from runtime.model import fuse, lane_token_losses
 from runtime.tensors import tensor_shapes
 
@@ -103,11 +111,11 @@ def test_a_document_knows_nothing_of_the_one_before(
 ) -> None:
     model = plans.model(block=block)
     weights = {
-        name: rng.standard_normal(shape).astype(np.float32)
+        name: (rng.standard_normal(shape) * 0.3 + ("norm" in name)).astype(np.float32)
         for name, shape in tensor_shapes(model).items()
     }
     fused = fuse(model, jax.tree.map(jnp.asarray, weights))
-    tokens = rng.integers(EOS + 1, model.vocab_size, (2, 17), np.int32)
+    tokens = rng.integers(EOS + 1, model.vocab_size - 1, (2, 17), np.int32)
     tokens[:, 8] = EOS
     changed = tokens.copy()
     changed[:, 3] += 1
@@ -127,3 +135,123 @@ def test_a_document_knows_nothing_of_the_one_before(
     causal = losses(Attention(), tokens)
     np.testing.assert_array_equal(causal[:, :9], before[:, :9])
     assert (causal[:, 10:] != before[:, 10:]).all()
+
+
+@pytest.fixture
+def splash_on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    kernels = attention_splash.kernels
+    interpreted = partial(kernels.make_splash_mha, interpret=True)
+    monkeypatch.setattr(kernels, "make_splash_mha", interpreted)
+    # The kernel is not ours, and not written for our strictness.
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.mark.parametrize(
+    ("head_width", "masked", "dtype", "tolerance"),
+    [
+        # Float32 sums of hundreds of numbers, in another order.
+        (8, False, "float32", 1e-5),
+        (128, True, "float32", 1e-5),
+        # bfloat16 has 8 bits: queries, weights, scores' derivatives and results are
+        # each rounded once, by up to 1 in 512.
+        (64, True, "bfloat16", 1e-2),
+    ],
+)
+@pytest.mark.usefixtures("splash_on_cpu")
+def test_splash_is_the_formula(
+    head_width: int,
+    masked: bool,
+    dtype: str,
+    tolerance: float,
+    rng: np.random.Generator,
+) -> None:
+    arrays = draw(rng, length=256, head_width=head_width, dtype=jnp.dtype(dtype))
+    documents = draw_documents(rng, 256) if masked else None
+    splash = partial(attend, kernel="splash", documents_BL=documents)
+    found = outputs_and_gradients(splash, *arrays)
+    assert {x.dtype for x in found} == {jnp.dtype(dtype)}
+    wide = [x.astype(jnp.float32) for x in arrays]
+    expected = outputs_and_gradients(partial(on_paper, documents=documents), *wide)
+    for a, b in zip(found, expected, strict=True):
+        off = np.linalg.norm(a.astype(jnp.float32) - b)
+        assert off < tolerance * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize(
+    ("platform", "length", "changes", "kernel"),
+    [
+        ("cpu", 8192, {}, "xla"),
+        ("tpu", 8192, {}, "splash"),
+        ("tpu", 8192, {"attention_mask": "document"}, "splash"),
+        ("tpu", 100, {}, "xla"),
+        ("gpu", 8192, {"compute": "bfloat16"}, "cudnn"),
+        ("gpu", 8192, {"compute": "float32"}, "xla"),
+        ("gpu", 8192, {"compute": "bfloat16", "heads": 8, "kv_heads": 8}, "xla"),
+        ("gpu", 8192, {"compute": "bfloat16", "attention_mask": "document"}, "xla"),
+    ],
+)
+def test_the_kernel_follows_from_platform_and_plan(
+    platform: str, length: int, changes: dict[str, Any], kernel: str
+) -> None:
+    model = plans.model(**changes)
+    chosen = build_attention(model, platform=platform, length=length, eos_id=EOS)
+    is_by_document = model.attention_mask == "document"
+    assert chosen == Attention(kernel, EOS if is_by_document else None)
+
+
+def lowered(
+    function: Callable[..., Any], arrays: tuple[Any, ...], platform: str
+) -> str:
+    """Lower outputs and gradients for a platform that need not be here."""
+
+    def outputs_and_pull(q: Any, k: Any, v: Any, d_out: Any) -> Any:
+        out, pull = jax.vjp(function, q, k, v)
+        return out, pull(d_out)
+
+    # Lowering for another platform must not make use of what was traced for ours.
+    with jax.numpy_rank_promotion("allow"), jax.numpy_dtype_promotion("standard"):
+        traced = jax.jit(outputs_and_pull).trace(*arrays)
+        return str(traced.lower(lowering_platforms=(platform,)).as_text())
+
+
+@pytest.fixture
+def cudnn_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jax._src.cudnn import fused_attention_stablehlo
+
+    monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 91800)
+
+
+@pytest.mark.usefixtures("cudnn_is_here")
+def test_cudnn_gets_a_causal_mask_and_grouped_heads(rng: np.random.Generator) -> None:
+    arrays = draw(rng, length=256, head_width=64, dtype=jnp.bfloat16)
+    text = lowered(partial(attend, kernel="cudnn"), arrays, "cuda")
+    calls = [line for line in text.splitlines() if "__cudnn$fmha" in line]
+    assert len(calls) == 2  # forward and backward
+    for call in calls:
+        assert r"\22mask_type\22: \22CAUSAL\22" in call
+        assert "tensor<2x256x4x64xbf16>, tensor<2x256x2x64xbf16>" in call
+
+
+@pytest.mark.parametrize(
+    ("kernel", "platform", "forward"),
+    [
+        # The one place where scores lose their maximum.
+        ("xla", "cpu", "applies stablehlo.maximum"),
+        ("splash", "tpu", 'kernel_name = "splash_mha_fwd'),
+        ("cudnn", "cuda", "__cudnn$fmhaSoftmax("),
+    ],
+)
+@pytest.mark.usefixtures("cudnn_is_here")
+def test_what_attention_leaves_can_be_kept(
+    kernel: Kernel, platform: str, forward: str, rng: np.random.Generator
+) -> None:
+    arrays = draw(rng, length=128, head_width=64, dtype=jnp.bfloat16)
+
+    def block(q: Any, k: Any, v: Any) -> Any:
+        return jnp.tanh(attend(jnp.sin(q), k, v, kernel=kernel))
+
+    again = lowered(jax.checkpoint(block), arrays, platform)
+    assert again.count(forward) == 2
+    kept = lowered(jax.checkpoint(block, policy=keeps_attention), arrays, platform)
+    assert kept.count(forward) == 1
