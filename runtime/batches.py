@@ -1,61 +1,18 @@
-"""From the order of a step to its tokens, read ahead of the training loop.
-
-Row i of a batch is row i of the order, so lane i is the rows from `i * lane` on.
-"""
+"""Batches, made ready ahead of the training loop on a thread of their own."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Generic, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from runtime.mixture import BatchOrder
-
-# B rows of a batch, L sequence length
-
-Tokens = NDArray[np.int32]
+Batch = TypeVar("Batch")
 
 
-class TokenReader(Protocol):
-    """One source's tokens, by position; what `runtime.token_store` opens."""
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens in all files together."""
-        ...
-
-    def read(self, start: int, count: int) -> Tokens:
-        """Return tokens from a position on."""
-        ...
-
-
-def read_batch(order: BatchOrder, stores: Mapping[str, TokenReader]) -> Tokens:
-    """Read the rows of an order.
-
-    Args:
-        order: Which rows.
-        stores: Source name -> its training split.
-
-    Returns:
-        int32 of B x (L + 1): each row with the token after it, so that columns 0 to
-        L - 1 are inputs and 1 to L are labels.
-    """
-    count = order.sequence_length + 1
-    tokens = np.empty((len(order), count), np.int32)
-    readers = [stores[name] for name in order.sources]
-    rows = zip(order.source_index.tolist(), order.start_token.tolist(), strict=True)
-    for row, (source, start) in enumerate(rows):
-        tokens[row] = readers[source].read(start, count)
-    return tokens
-
-
-class BatchReader:
+class BatchReader(Generic[Batch]):
     """Calls `read(step)` for the steps to come on a thread of its own.
 
     Asking for a step returns its batch and keeps the next ones coming; any step may be
@@ -63,9 +20,7 @@ class BatchReader:
     The thread is a daemon: neither a slow disk nor a crash keeps the process alive.
     """
 
-    def __init__(
-        self, read: Callable[[int], Tokens], *, stop_step: int, depth: int = 4
-    ):
+    def __init__(self, read: Callable[[int], Batch], *, stop_step: int, depth: int = 4):
         """Start the thread.
 
         Args:
@@ -76,13 +31,13 @@ class BatchReader:
         self._read = read
         self._stop_step = stop_step
         self._depth = depth
-        self._pending: dict[int, Future[Tokens]] = {}
-        self._requests: queue.SimpleQueue[tuple[int, Future[Tokens]] | None]
+        self._pending: dict[int, Future[Batch]] = {}
+        self._requests: queue.SimpleQueue[tuple[int, Future[Batch]] | None]
         self._requests = queue.SimpleQueue()
         self._closed = False
         threading.Thread(target=self._work, name="batches", daemon=True).start()
 
-    def __call__(self, step: int) -> Tokens:
+    def __call__(self, step: int) -> Batch:
         """Return the batch of a step, waiting for it if need be."""
         assert not self._closed
         wanted = range(step, max(step + 1, min(step + self._depth, self._stop_step)))
@@ -90,7 +45,7 @@ class BatchReader:
             self._pending.pop(other).cancel()
         for other in wanted:
             if other not in self._pending:
-                future: Future[Tokens] = Future()
+                future: Future[Batch] = Future()
                 self._pending[other] = future
                 self._requests.put((other, future))
         return self._pending.pop(step).result()

@@ -29,6 +29,10 @@ from specs.checks import LIMIT
 from specs.errors import InputError, Problem
 from specs.plan import Plan, PlannedStage
 
+CHUNK_ROWS = 2**14
+"""Rows that are looked up together: few enough to wait for, and so many that a row
+costs what its arithmetic does. Which rows, never changes what they are."""
+
 PREFIX_BOUND = 1.68
 """Rows by which a count from the start of a stage may miss its exact share.
 
@@ -99,23 +103,32 @@ class Mixture:
             )
             for stage in plan.stages
         }
+        self._latest: tuple[tuple[str, int], BatchOrder] | None = None
 
     def at(self, step: int) -> BatchOrder:
         """Return the rows of one step, lane after lane."""
         stage = self._plan.stage_at(step)
-        start = (step - stage.start_step) * stage.sequences_per_step
-        return self.rows(stage, start, start + stage.sequences_per_step)
+        steps = max(1, CHUNK_ROWS // stage.sequences_per_step)
+        chunk, place = divmod(step - stage.start_step, steps)
+        key = (stage.name, chunk)
+        # One name is read and written whole, so any thread may ask.
+        latest = self._latest
+        if latest is None or latest[0] != key:
+            size = steps * stage.sequences_per_step
+            stop = min((chunk + 1) * size, stage.num_sequences)
+            latest = self._latest = (key, self.rows(stage, chunk * size, stop))
+        start = place * stage.sequences_per_step
+        return latest[1][start : start + stage.sequences_per_step]
 
     def rows(self, stage: PlannedStage, start: int, stop: int) -> BatchOrder:
         """Return rows of one stage, counted from its first row."""
-        positions = np.arange(start, stop, dtype=np.int64)
-        source_index, nth = self._trees[stage.name].descend(positions)
+        source_index, nth = self._trees[stage.name].descend(start, stop)
         length = stage.sequence_length
         cursor = self._start_tokens[stage.name][source_index] + nth * length
         unit, offset = np.divmod(cursor, self._plan.shuffle_unit)
-        sizes = self._units_per_epoch[source_index]
-        epoch, unit = np.divmod(unit, sizes)
-        shuffled = permute(unit, keys=self._keys(source_index, epoch), sizes=sizes)
+        epoch, unit = np.divmod(unit, self._units_per_epoch[source_index])
+        keys, sizes, which = self._permutations(source_index, epoch)
+        shuffled = permute(unit, keys=keys, sizes=sizes, which=which)
         return BatchOrder(
             sources=self.sources,
             source_index=source_index.astype(np.int32),
@@ -124,18 +137,27 @@ class Mixture:
             sequence_length=length,
         )
 
-    def _keys(self, source_index: Ints, epoch: Ints) -> NDArray[np.uint64]:
-        # Few pairs of source and epoch meet in one step, however many rows it has.
-        pairs, place = np.unique(
-            epoch * len(self.sources) + source_index, return_inverse=True
-        )
+    def _permutations(
+        self, source_index: Ints, epoch: Ints
+    ) -> tuple[NDArray[np.uint64], Ints, Ints]:
+        """Return keys and sizes of each source's epochs, and which one each row has."""
+        # A source's rows come in order, so its epochs are those from first to last.
+        count = len(self.sources)
+        first, last = np.zeros(count, np.int64), np.full(count, -1)
+        first[source_index[::-1]] = epoch[::-1]
+        last[source_index] = epoch
+        num_epochs = last - first + 1
+        begin = np.cumsum(num_epochs) - num_epochs
         keys = [
-            _epoch_key(self._plan.seed, self.sources[source], number)
-            for number, source in (
-                divmod(pair, len(self.sources)) for pair in pairs.tolist()
+            _epoch_key(self._plan.seed, name, number)
+            for name, start, stop in zip(
+                self.sources, first.tolist(), last.tolist(), strict=True
             )
+            for number in range(start, stop + 1)
         ]
-        return np.array(keys, np.uint64)[place]
+        sizes = np.repeat(self._units_per_epoch, num_epochs)
+        which = (begin - first)[source_index] + epoch
+        return np.array(keys, np.uint64), sizes, which
 
 
 @functools.lru_cache(maxsize=4096)
@@ -145,66 +167,54 @@ def _epoch_key(seed: int, source: str, epoch: int) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class _SplitTree:
-    """A binary tree over sources; one array element per node, the root last.
+    """A binary tree over sources: a leaf of one of them, or a split in two."""
 
-    A leaf splits all of its rows to the left and is its own left child, so that a
-    walk of `depth` levels may pass the end of a short branch without harm.
-    """
-
-    total: Ints
+    total: int
     """Rows below the node."""
-    total_left: Ints
-    left: Ints
-    right: Ints
-    source_index: Ints
-    """Of a leaf; -1 for inner nodes."""
-    depth: int
+    left: _SplitTree | None = None
+    right: _SplitTree | None = None
+    source_index: int = -1
+    """Of a leaf."""
 
     @staticmethod
     def build(counts: Mapping[str, int], sources: tuple[str, ...]) -> _SplitTree:
         """Join the two lightest nodes until one is left; names break ties."""
-        # A node is (rows, first name below, place, depth).
-        leaves = [(rows, name) for name, rows in sorted(counts.items()) if rows > 0]
-        heap = [(rows, name, place, 0) for place, (rows, name) in enumerate(leaves)]
-        nodes = [
-            (rows, rows, place, place, sources.index(name))
-            for place, (rows, name) in enumerate(leaves)
+        # No two nodes have the same first name, so nodes are never compared.
+        heap = [
+            (rows, name, _SplitTree(total=rows, source_index=sources.index(name)))
+            for name, rows in counts.items()
+            if rows > 0
         ]
         heapq.heapify(heap)
         while len(heap) > 1:
             one, other = heapq.heappop(heap), heapq.heappop(heap)
             rows = one[0] + other[0]
-            joined = (
-                rows,
-                min(one[1], other[1]),
-                len(nodes),
-                1 + max(one[3], other[3]),
-            )
-            nodes.append((rows, one[0], one[2], other[2], -1))
-            heapq.heappush(heap, joined)
-        columns = np.array(nodes, np.int64).T
-        return _SplitTree(
-            total=columns[0],
-            total_left=columns[1],
-            left=columns[2],
-            right=columns[3],
-            source_index=columns[4],
-            depth=heap[0][3],
-        )
+            joined = _SplitTree(total=rows, left=one[2], right=other[2])
+            heapq.heappush(heap, (rows, min(one[1], other[1]), joined))
+        return heap[0][2]
 
-    def descend(self, positions: Ints) -> tuple[Ints, Ints]:
+    def descend(self, start: int, stop: int) -> tuple[Ints, Ints]:
         """Return the source of each position, and how many before are of it too."""
-        node = np.full_like(positions, len(self.total) - 1)
-        for _ in range(self.depth):
-            total, total_left = self.total[node], self.total_left[node]
-            before = _rounded_share(positions, total_left, total)
-            is_left = _rounded_share(positions + 1, total_left, total) > before
-            positions = np.where(is_left, before, positions - before)
-            node = np.where(is_left, self.left[node], self.right[node])
-        return self.source_index[node], positions
+        source_index = np.empty(stop - start, np.int64)
+        nth = np.empty(stop - start, np.int64)
+        # Positions in a row below a node are in a row below its children too.
+        todo = [(self, start, np.arange(stop - start))]
+        while todo:
+            node, start, places = todo.pop()
+            if node.left is None or node.right is None:
+                source_index[places] = node.source_index
+                nth[places] = np.arange(start, start + len(places))
+                continue
+            positions = np.arange(start, start + len(places) + 1)
+            before = _rounded_share(positions, node.left.total, node.total)
+            is_left = before[1:] > before[:-1]
+            first = int(before[0])
+            todo.append((node.left, first, places[is_left]))
+            todo.append((node.right, start - first, places[~is_left]))
+        return source_index, nth
 
 
-def _rounded_share(positions: Ints, part: Ints, total: Ints) -> Ints:
+def _rounded_share(positions: Ints, part: int, total: int) -> Ints:
     """Return positions * part / total, rounded half up."""
     share: Ints = (2 * positions * part + total) // (2 * total)
     return share

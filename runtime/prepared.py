@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from runtime.mixture import Mixture
+from runtime.rows import RowReader
 from runtime.show import ShownRow, show_rows
 from runtime.store_identity import store_folder
 from runtime.token_store import KeptSplit, TokenStore
@@ -23,6 +25,11 @@ class Prepared:
     stores: dict[str, TokenStore]
     """Source name -> its training split, for every source of the plan."""
     mixture: Mixture
+
+    @cached_property
+    def reader(self) -> RowReader:
+        """Reads the rows of a step."""
+        return RowReader(self.mixture.sources, self.stores)
 
 
 def open_prepared(plan: Plan, lock: Lock, workspace: Path) -> Prepared:

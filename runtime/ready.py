@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,11 @@ from numpy.typing import NDArray
 
 from ledger.entry import Entry
 from ledger.store import Ledger
-from runtime.batches import read_batch
 from runtime.pin import pin
 from runtime.pinned import check_pinned
 from runtime.prepare import prepare
 from runtime.prepared import Prepared, open_prepared
+from runtime.processes import Processes
 from runtime.progress import Listener, ignore_progress
 from specs.costs import check_epochs
 from specs.errors import InputError
@@ -50,13 +51,56 @@ class Ready:
 
     def batch(self, step: int) -> NDArray[np.int32]:
         """Return B x (L + 1) tokens of a step, by looking them up."""
-        return read_batch(self.prepared.mixture.at(step), self.prepared.stores)
+        return self.prepared.reader.read(self.prepared.mixture.at(step))
 
     def sources_of(self, step: int) -> dict[str, int]:
         """Return how many sequences of each source a step has."""
         order = self.prepared.mixture.at(step)
         counts = np.bincount(order.source_index, minlength=len(order.sources))
         return dict(zip(order.sources, counts.tolist(), strict=True))
+
+
+def ready_together(
+    processes: Processes, make: Callable[[], Ready], read: Callable[[str], Ready]
+) -> Ready:
+    """Let process 0 bring the data here, and the others open what it brought.
+
+    Args:
+        processes: They share the workspace.
+        make: What process 0 does, such as `ready_spec`.
+        read: What the others do, given the lock that process 0 came to, as JSON.
+
+    Raises:
+        InputError: The workspace is not shared.
+    """
+    made: list[Ready] = []
+
+    def first() -> str:
+        made.append(make())
+        return made[0].lock.to_bytes().decode()
+
+    text = processes.from_first("ready", first)
+    return made[0] if made else read(text)
+
+
+def read_spec(spec_path: Path) -> Ready:
+    """Open what `ready_spec` has brought here; nothing is pinned or prepared.
+
+    Raises:
+        SpecError: The spec is wrong.
+        InputError: The lock or a token store is not here.
+    """
+    experiment = load_experiment(spec_path)
+    workspace = find_workspace(spec_path)
+    lock = load_lock(lock_path(spec_path))
+    return _opened(experiment, spec_path.read_text("utf-8"), lock, workspace)
+
+
+def read_entry(entry: Entry, ledger: Ledger, workspace: Path, lock: Lock) -> Ready:
+    """Open what `ready_entry` has brought here; nothing is prepared."""
+    experiment = Experiment.model_validate(entry.spec)
+    raw_spec = ledger.objects.get(entry.raw_spec).decode()
+    return _opened(experiment, raw_spec, lock, workspace)
 
 
 def ready_spec(spec_path: Path, *, progress: Listener = ignore_progress) -> Ready:
@@ -118,6 +162,13 @@ def _made_ready(
     plan = plan_experiment(experiment)
     check_pinned(experiment, lock, workspace, progress)
     lock = prepare(experiment, plan, lock, workspace, progress=progress)
+    return _opened(experiment, raw_spec, lock, workspace)
+
+
+def _opened(
+    experiment: Experiment, raw_spec: str, lock: Lock, workspace: Path
+) -> Ready:
+    plan = plan_experiment(experiment)
     check_epochs(plan, lock)
     return Ready(
         experiment=experiment,

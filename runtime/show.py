@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from runtime.batches import TokenReader
 from runtime.mixture import BatchOrder
+from runtime.rows import TokenReader
 from specs.base import Value
 
 

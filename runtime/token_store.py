@@ -92,6 +92,11 @@ class TokenStore:
         """The documents in the order of their tokens, looked up when asked for."""
         return _Documents(self)
 
+    @property
+    def pieces(self) -> Sequence[NDArray[np.unsignedinteger]]:
+        """The tokens of each shard, as they are on disk."""
+        return self._tokens
+
     def read(self, start: int, count: int) -> NDArray[np.int32]:
         """Read tokens, as if all shards were one array.
 
@@ -224,7 +229,8 @@ def _map(path: Path, dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
     # An empty file can't be mapped.
     if path.stat().st_size == 0:
         return np.empty(0, dtype)
-    return np.memmap(path, dtype, mode="r")
+    # As a plain array: a slice of a memmap costs several times as much.
+    return np.asarray(np.memmap(path, dtype, mode="r"))
 
 
 def _size_of(path: Path) -> int | None:

@@ -42,6 +42,7 @@ class MemoryStore:
             tokens += [*ByteCodec().encode(text), EOS]
             self.documents.append(Span(start, len(tokens), len(text.encode("utf-8"))))
         self.tokens = np.array(tokens, np.int32)
+        self.pieces = (self.tokens,)
 
     @property
     def num_tokens(self) -> int:

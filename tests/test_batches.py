@@ -8,45 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from order_plans import make_plan
 
-from runtime.batches import BatchReader, read_batch
-from runtime.mixture import Mixture
+from runtime.batches import BatchReader
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-class FakeStore:
-    """A source whose token at place i is `first + i`."""
-
-    def __init__(self, first: int, num_tokens: int):
-        self.tokens = np.arange(first, first + num_tokens, dtype=np.int32)
-        self.num_tokens = num_tokens
-
-    def read(self, start: int, count: int) -> np.ndarray:
-        assert 0 <= start <= start + count <= self.num_tokens
-        return self.tokens[start : start + count]
-
-
-def test_rows_hold_their_tokens_and_the_label_after_them():
-    plan = make_plan([{"bread": 9, "code": 15}], sequences_per_step=8)
-    stores = {"bread": FakeStore(1000, 33), "code": FakeStore(5000, 50)}
-    mixture = Mixture(plan, {name: store.num_tokens for name, store in stores.items()})
-    for step in range(plan.num_steps):
-        order = mixture.at(step)
-        batch = read_batch(order, stores)
-        assert batch.dtype == np.int32
-        assert batch.shape == (8, 9)
-        first = np.where(order.source_index == 0, 1000, 5000) + order.start_token
-        np.testing.assert_array_equal(batch, first[:, None] + np.arange(9))
-
-
-def test_the_lanes_of_a_batch_can_be_read_apart():
-    plan = make_plan([{"bread": 8, "code": 8}], sequences_per_step=8)
-    stores = {"bread": FakeStore(1000, 100), "code": FakeStore(5000, 100)}
-    order = Mixture(plan, {"bread": 100, "code": 100}).at(1)
-    lanes = [read_batch(order[row : row + 2], stores) for row in range(0, 8, 2)]
-    np.testing.assert_array_equal(np.concatenate(lanes), read_batch(order, stores))
 
 
 def batch_of(step: int) -> np.ndarray:

@@ -167,6 +167,22 @@ def test_any_step_can_be_asked_for_alone(counts, random):
         assert order.start_token.tolist() == starts
 
 
+@pytest.mark.parametrize("chunk_rows", [1, 8, 20])
+def test_rows_that_are_looked_up_together_are_what_they_are_alone(
+    monkeypatch, chunk_rows
+):
+    counts = {"apples": 3, "bread": 60, "code": 37}
+    plan = make_plan([counts, counts], sequences_per_step=4)
+    rows = all_rows(mixture_of(plan), plan)
+    monkeypatch.setattr("runtime.mixture.CHUNK_ROWS", chunk_rows)
+    mixture = mixture_of(plan)
+    for step in [0, 1, 2, 49, 3, 24, 25, 26, 30, 4]:
+        order = mixture.at(step)
+        assert len(order) == 4
+        starts = [row[1:3] for row in rows[4 * step : 4 * step + 4]]
+        assert list(zip(order.epoch, order.start_token, strict=True)) == starts
+
+
 @given(COUNTS)
 def test_the_order_of_sources_in_the_spec_does_not_matter(counts):
     turned = dict(reversed(counts.items()))

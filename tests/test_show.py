@@ -7,8 +7,8 @@ import numpy as np
 from eval_fakes import ByteCodec, MemoryStore
 from order_plans import make_plan
 
-from runtime.batches import read_batch
 from runtime.mixture import Mixture
+from runtime.rows import RowReader
 from runtime.shard_writer import ShardWriter
 from runtime.show import show_rows
 from runtime.store_format import Manifest, SplitRecord
@@ -42,7 +42,7 @@ def test_rows_show_their_documents_and_text():
     shown = show_rows(order, {"notes": store}, ByteCodec(), lane_sequences=2)
     assert [row.row for row in shown] == list(range(6))
     assert [row.lane for row in shown] == [0, 0, 1, 1, 2, 2]
-    batch = read_batch(order, {"notes": store})
+    batch = RowReader(["notes"], {"notes": store}).read(order)
     for row, tokens in zip(shown, batch[:, :-1], strict=True):
         assert (row.source, row.epoch) == ("notes", 0)
         assert row.stop_token - row.start_token == 8
@@ -73,7 +73,7 @@ def test_rows_of_a_store_on_disk_lead_back_to_their_documents(tmp_path, rng):
     plan = make_plan([{"notes": 15}], sequences_per_step=15)
     order = Mixture(plan, {"notes": store.num_tokens}).at(0)
     rows = show_rows(order, {"notes": store}, NumberCodec(), lane_sequences=1)
-    batch = read_batch(order, {"notes": store})
+    batch = RowReader(["notes"], {"notes": store}).read(order)
     assert len({row.start_token for row in rows}) == 15
     for row, tokens in zip(rows, batch[:, :-1], strict=True):
         shown: list[int] = []
