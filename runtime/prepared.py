@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from runtime.mixture import Mixture
-from runtime.rows import RowReader
+from runtime.token_rows import RowReader
 from runtime.show import ShownRow, show_rows
 from runtime.store_identity import store_folder
 from runtime.token_store import KeptSplit, TokenStore

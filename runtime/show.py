@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from runtime.mixture import BatchOrder
-from runtime.rows import TokenReader
+from runtime.token_rows import TokenReader
 from specs.base import Value
 
 

@@ -10,7 +10,7 @@ from order_plans import make_plan
 from test_token_store import documents_of, write_store
 
 from runtime.mixture import BatchOrder, Mixture
-from runtime.rows import RowReader
+from runtime.token_rows import RowReader
 from runtime.token_store import TokenStore
 
 
