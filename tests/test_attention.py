@@ -248,10 +248,17 @@ def test_what_attention_leaves_can_be_kept(
 ) -> None:
     arrays = draw(rng, length=128, head_width=64, dtype=jnp.bfloat16)
 
-    def block(q: Any, k: Any, v: Any) -> Any:
-        return jnp.tanh(attend(jnp.sin(q), k, v, kernel=kernel))
+    def layers(policy: Any) -> Callable[..., Any]:
+        def stack(q: Any, k: Any, v: Any) -> Any:
+            @partial(jax.checkpoint, prevent_cse=False, policy=policy)
+            def layer(x: Any, _: None) -> tuple[Any, None]:
+                return jnp.tanh(attend(jnp.sin(x), k, v, kernel=kernel)), None
 
-    again = lowered(jax.checkpoint(block), arrays, platform)
+            return jax.lax.scan(layer, q, None, length=3)[0]
+
+        return stack
+
+    again = lowered(layers(None), arrays, platform)
     assert again.count(forward) == 2
-    kept = lowered(jax.checkpoint(block, policy=keeps_attention), arrays, platform)
+    kept = lowered(layers(keeps_attention), arrays, platform)
     assert kept.count(forward) == 1
