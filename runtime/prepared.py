@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from runtime.mixture import Mixture
-from runtime.token_rows import RowReader
 from runtime.show import ShownRow, show_rows
 from runtime.store_identity import store_folder
+from runtime.token_rows import RowReader
 from runtime.token_store import KeptSplit, TokenStore
 from runtime.tokenizer import Tokenizer, load_tokenizer, tokenizer_path
 from specs.errors import InputError, Problem

@@ -21,7 +21,7 @@ from runtime.permutation import Ints
 
 Tokens = NDArray[np.int32]
 
-_GATHERED_BYTES = 2**18
+_GATHERED_BYTES = 2**20
 """Looked up at a time: what is gathered is still in the cache when it is widened."""
 
 
