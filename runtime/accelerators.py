@@ -32,7 +32,8 @@ class Chip:
     flops: float
     """Peak floating-point operations per second on bfloat16."""
     memory_bytes: int
-    """HBM. The TPU compiler keeps a little of it for itself and says how much."""
+    """HBM that a program may use. Of a TPU, what its compiler allows (libtpu 0.0.42
+    says so when it refuses): the datasheet's less what it keeps for itself."""
     memory_bandwidth: float
     links: int
     """Links to neighbours on the grid; of a GPU, 1: its way to the node's switch."""
@@ -40,8 +41,13 @@ class Chip:
     """Of each link."""
     network_bandwidth: float
     """Of a chip's share of the network beyond its slice, or beyond its node."""
+    clock: float = 0.0
+    """Cycles per second of a TensorCore: peak operations by those of a cycle."""
     names_per_chip: int = 1
     """What a slice's name counts, per chip."""
+    devices: int = 1
+    """Devices that the compiler makes of a chip. It has no topology with a v4's two
+    TensorCores joined, as jax joins them by default; each has half of the chip."""
 
 
 CHIPS = {
@@ -49,43 +55,48 @@ CHIPS = {
         kind="tpu",
         title="TPU v4",
         flops=275e12,
-        memory_bytes=32 * GIB,
+        memory_bytes=2 * (15 * GIB + GIB // 4),
         memory_bandwidth=1200e9,
         links=6,
         link_bandwidth=50e9,
         network_bandwidth=3.1e9,
         names_per_chip=2,
+        clock=1.05e9,
+        devices=2,
     ),
     "v5e": Chip(
         kind="tpu",
         title="TPU v5e",
         flops=197e12,
-        memory_bytes=16 * GIB,
+        memory_bytes=15 * GIB + 3 * GIB // 4,
         memory_bandwidth=819e9,
         links=4,
         link_bandwidth=50e9,
         network_bandwidth=3.1e9,
+        clock=1.5e9,
     ),
     "v5p": Chip(
         kind="tpu",
         title="TPU v5p",
         flops=459e12,
-        memory_bytes=95 * GIB,
+        memory_bytes=95 * GIB + 3 * GIB // 4,
         memory_bandwidth=2765e9,
         links=6,
         link_bandwidth=100e9,
         network_bandwidth=6.25e9,
         names_per_chip=2,
+        clock=1.75e9,
     ),
     "v6e": Chip(
         kind="tpu",
         title="TPU v6e",
         flops=918e12,
-        memory_bytes=32 * GIB,
+        memory_bytes=31 * GIB + GIB // 4,
         memory_bandwidth=1638e9,
         links=4,
         link_bandwidth=100e9,
         network_bandwidth=12.5e9,
+        clock=1.75e9,
     ),
     "a100": Chip(
         kind="gpu",
@@ -168,6 +179,11 @@ class Slice:
     def num_chips(self) -> int:
         """Chips in all."""
         return math.prod(self.grid)
+
+    @property
+    def num_devices(self) -> int:
+        """Devices that a program is spread over."""
+        return self.num_chips * self.chip.devices
 
     @property
     def topology(self) -> str:

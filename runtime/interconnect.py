@@ -6,6 +6,9 @@ message goes the shortest way, one axis after another, and the busiest link sets
 time. So a swap with the neighbour is quick, and one with the chip eight away is eight
 times as much on the links between.
 
+GPUs of a node reach each other through its switch; beyond the node each has a network
+card, and a ring collective uses all cards of a node at once.
+
 Collectives are added up, as if none could overlap with another.
 """
 
@@ -15,11 +18,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from runtime.accelerators import Slice
+from runtime.accelerators import GPUS_PER_NODE, Slice
 from runtime.collectives import Collective, Groups
 
 Place = tuple[int, ...]
-"""Coordinates of a chip on the grid of its slice."""
+"""Coordinates of a chip on the grid of its slice; of a GPU, its node and its place."""
 
 _Link = tuple[Place, int, int]
 """From a chip, along an axis, up (1) or down (-1)."""
@@ -39,9 +42,21 @@ class Interconnect:
 
     def _seconds(self, one: Collective) -> float:
         bandwidth = self.slice.chip.link_bandwidth
+        if self.slice.chip.kind == "gpu":
+            return self._seconds_of_gpus(one)
         if one.kind == "collective-permute":
             return one.sent_bytes * self._busiest(one.groups) / bandwidth
         return one.sent_bytes / (bandwidth * max(1, self._ways(one.groups)))
+
+    def _seconds_of_gpus(self, one: Collective) -> float:
+        chip = self.slice.chip
+        inside = one.sent_bytes / chip.link_bandwidth
+        if all(
+            len({self.places[gpu][0] for gpu in group}) == 1 for group in one.groups
+        ):
+            return inside
+        cards = 1 if one.kind == "collective-permute" else GPUS_PER_NODE
+        return max(inside, one.sent_bytes / (cards * chip.network_bandwidth))
 
     def _ways(self, groups: Groups) -> int:
         """Return the links that a device of a group can use at once, one way."""

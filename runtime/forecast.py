@@ -1,0 +1,181 @@
+"""What a training step takes, by formula: operations, memory, messages.
+
+For choosing what to hand to the compiler first, and for machines that it does not
+know. Every formula counts what must be there and nothing that a compiler might add, so
+that memory by formula is a lower bound. N weights, D model width, F feed-forward width,
+V vocabulary, L sequence length, T tokens of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from runtime.accelerators import Slice
+from runtime.collectives import Collective, Groups
+from runtime.compiled import Gather
+from specs.activations import kept_bytes
+from specs.costs import (
+    BYTES_PER_PARAMETER,
+    matrix_parameters_per_layer,
+    parameter_count,
+)
+from specs.plan import Plan, PlannedModel, PlannedStage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How a step is spread over the devices of a slice."""
+
+    where: Slice
+    slices: int
+    gather: Gather
+    tensor: int
+
+    @property
+    def lanes_at_once(self) -> int:
+        """Devices, or groups that share products, that each work on a lane."""
+        return self.where.num_devices // self.tensor
+
+    @property
+    def shares(self) -> int:
+        """Devices that the state is spread over."""
+        return self.lanes_at_once // self.slices
+
+
+def matrix_flops(model: PlannedModel, stage: PlannedStage) -> int:
+    """Count the operations of a step's matrix products outside of attention.
+
+    6 T (matrices + V D), and what is computed twice: with `remat: attention` the
+    products of gate and up, 4 T D F per layer; with `block` all products of the layers.
+    """
+    tokens = stage.sequences_per_step * stage.sequence_length
+    layers = model.layers * matrix_parameters_per_layer(model)
+    again = {
+        "none": 0,
+        "attention": 4 * model.layers * model.width * model.ffn_width,
+        "block": 2 * layers,
+    }[stage.remat]
+    return tokens * (6 * (layers + model.vocab_size * model.width) + again)
+
+
+def attention_flops(model: PlannedModel, stage: PlannedStage) -> int:
+    """Count the operations of a step's attention.
+
+    Two products forward and five backward (scores are computed again), each 2 L D / 2
+    per token and layer: half of the square is masked. Once more forward with `block`.
+    """
+    tokens = stage.sequences_per_step * stage.sequence_length
+    products = 7 + (2 if stage.remat == "block" else 0)
+    return products * tokens * model.layers * model.width * stage.sequence_length
+
+
+def memory_bytes(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
+    """Return the bytes that one device must hold at the height of a step.
+
+    The state, 12 bytes per weight, spread. With `gather: step` all weights in the
+    compute format, else the embedding table alone with its gradient. A sum of gradients
+    in float32 for each level of the tree over a device's lanes, whole with `step`, else
+    spread. And what a lane keeps for the backward pass.
+    """
+    model, is_whole = plan.model, spread.gather == "step"
+    weights = parameter_count(model) // spread.tensor
+    table = model.vocab_size * model.width // spread.tensor
+    levels = _turns(plan, stage, spread).bit_length() if _is_exact(plan) else 2
+    state = BYTES_PER_PARAMETER * weights // spread.shares
+    if is_whole:
+        gathered = weights * _width(model) if spread.shares > 1 else 0
+        sums = 4 * weights * levels
+    else:
+        gathered = table * (_width(model) + 4)
+        sums = 4 * weights * levels // spread.shares
+    tokens = _sequences_at_once(plan, stage, spread) * stage.sequence_length
+    kept = kept_bytes(model, stage.remat, tokens, spread.tensor)
+    return state + gathered + sums + kept
+
+
+def traffic_bytes(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
+    """Return the bytes that one device reads and writes in memory over a step.
+
+    For each lane the weights, once in each pass, and three times what is kept for the
+    backward pass (written, read, and as much again for what is not kept); then the
+    update, 28 bytes per weight that the device holds.
+    """
+    model = plan.model
+    weights = parameter_count(model) // spread.tensor
+    turns = _turns(plan, stage, spread)
+    tokens = _sequences_at_once(plan, stage, spread) * stage.sequence_length
+    kept = kept_bytes(model, "none", tokens, spread.tensor)
+    update = 28 * weights // spread.shares
+    return turns * (weights * (2 * _width(model) + 8) + 3 * kept) + update
+
+
+def expected_collectives(
+    plan: Plan, stage: PlannedStage, spread: Spread
+) -> Iterator[Collective]:
+    """Yield what one device sends over a step: weights, gradients, shared products.
+
+    With `gather: step` once per step; with `layer` in each lane that a device works
+    through, weights in both passes.
+    """
+    weights = parameter_count(plan.model) // spread.tensor
+    shares, is_whole = spread.shares, spread.gather == "step"
+    turns = 1 if is_whole else _turns(plan, stage, spread)
+    everyone = (tuple(range(0, spread.where.num_devices, spread.tensor)),)
+    if shares > 1:
+        others = weights * (shares - 1) // shares
+        times = 1 if is_whole else 2 * turns
+        yield _collective("all-gather", _width(plan.model) * others, times, everyone)
+        if _is_exact(plan):
+            yield from _tree(4 * weights, turns, spread)
+        else:
+            yield _collective("reduce-scatter", 4 * others, turns, everyone)
+    if spread.tensor > 1:
+        tokens = stage.sequences_per_step * stage.sequence_length
+        sums = plan.model.layers * (2 if plan.model.block == "parallel" else 4)
+        here = tokens // spread.lanes_at_once * plan.model.width * 4
+        group = (tuple(range(spread.tensor)),)
+        yield _collective("all-reduce", 2 * here, sums, group)
+
+
+def _tree(gradient_bytes: int, turns: int, spread: Spread) -> Iterator[Collective]:
+    """Yield the rounds of the fixed tree: each swaps half of what is left."""
+    for bit in range(spread.shares.bit_length() - 1):
+        hop = spread.tensor << bit
+        pairs = tuple(
+            (device, device ^ hop) for device in range(spread.where.num_devices)
+        )
+        yield _collective(
+            "collective-permute", gradient_bytes >> (bit + 1), turns, pairs
+        )
+
+
+def _collective(kind: str, sent: int, runs: int, groups: Groups) -> Collective:
+    return Collective(
+        kind=kind, name="", source_name="", sent_bytes=sent, runs=runs, groups=groups
+    )
+
+
+def _turns(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
+    """Return the parts of a batch that a device works through, one after another.
+
+    They are lanes. Without exactness, and with all weights at hand, a device takes as
+    much at once as the stage allows.
+    """
+    if not _is_exact(plan) and spread.gather == "step":
+        return stage.accumulation
+    return max(1, stage.num_lanes // spread.lanes_at_once)
+
+
+def _sequences_at_once(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
+    turns = _turns(plan, stage, spread)
+    return max(1, stage.sequences_per_step // (spread.lanes_at_once * turns))
+
+
+def _is_exact(plan: Plan) -> bool:
+    return plan.determinism == "exact"
+
+
+def _width(model: PlannedModel) -> int:
+    """Return the bytes of a number in the compute format."""
+    return 2 if model.compute == "bfloat16" else 4
