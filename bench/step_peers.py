@@ -60,12 +60,13 @@ def build_codemix(size: Size) -> tuple[Step, int]:
 
     devices.configure("exact")
 
+    from runtime.mesh import build_mesh
     from runtime.state import build_layout, initial_state
     from runtime.train_step import build_train_step
 
     plan = _plan(size)
     stage = plan.stages[0]
-    layout = build_layout(plan, stage, devices.build_mesh(plan))
+    layout = build_layout(plan, stage, build_mesh(plan))
     state = initial_state(plan, layout)
     train_step = build_train_step(plan, stage, layout)
     tokens_BL = _tokens(size)

@@ -10,9 +10,12 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from runtime.attention import build_attention
+from runtime.blocks import NO_TOKEN, LaneProgram, logits_at_once
 from runtime.fingerprint import fingerprint_arrays
+from runtime.fused import fuse
 from runtime.initialise import initial_tensors
-from runtime.model import fuse, lane_loss
+from runtime.model import lane_gradients
 from specs.errors import InputError
 from specs.plan import Plan
 
@@ -37,9 +40,18 @@ def canary_digest(plan: Plan) -> str:
     stage = plan.stages[0]
     shape = (stage.lane_sequences, stage.sequence_length + 1)
     tokens = np.arange(shape[0] * shape[1], dtype=np.int32) * 7919 % model.vocab_size
-    compute = jax.jit(
-        jax.value_and_grad(lambda weights, part: lane_loss(model, weights, part))
+    platform = jax.default_backend()
+    length = stage.sequence_length
+    attention = build_attention(
+        model, platform=platform, length=length, eos_id=NO_TOKEN
     )
+    program = LaneProgram(
+        model,
+        attention,
+        remat=stage.remat,
+        logits_at_once=logits_at_once(platform),
+    )
+    compute = jax.jit(lambda weights, part: lane_gradients(program, weights, part))
     found = set()
     for _ in range(REPEATS):
         leaves = jax.tree.leaves(compute(fused, tokens.reshape(shape)))

@@ -22,17 +22,17 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax import Array
 from jax.experimental import multihost_utils
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh
 
 from ledger.recorder import TensorFacts
 from runtime.state import (
+    Gather,
     Layout,
-    Sharding,
     TrainState,
     place_number,
     whole_tensors,
 )
-from runtime.tensors import row_lengths, tensor_shapes
+from runtime.tensors import tensor_shapes
 from specs.atomic import write_atomically
 from specs.base import Value
 from specs.canonical import digest_of
@@ -126,7 +126,7 @@ class CheckpointFolder:
         _everybody("checkpoint manifest")
         return tensors
 
-    def restore(self, step: int, mesh: Mesh, sharding: Sharding) -> Restored:
+    def restore(self, step: int, mesh: Mesh, gather: Gather) -> Restored:
         """Load one checkpoint onto a mesh and check every tensor of it.
 
         Raises:
@@ -135,7 +135,7 @@ class CheckpointFolder:
         folder = self._folder(step)
         try:
             manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-            layout = Layout(self._shapes, manifest.num_rows, mesh, sharding)
+            layout = Layout(self._shapes, manifest.num_rows, mesh, gather)
             state = self._load(folder, manifest, layout)
         # On damaged files Orbax raises whatever its own parsers stumble over.
         except Exception as error:
@@ -153,7 +153,7 @@ class CheckpointFolder:
     def restore_latest(
         self,
         mesh: Mesh,
-        sharding: Sharding,
+        gather: Gather,
         *,
         at_most: int,
         warn: Callable[[str], None],
@@ -162,7 +162,7 @@ class CheckpointFolder:
 
         Args:
             mesh: To load onto.
-            sharding: Of the state on it.
+            gather: Of the layout on it.
             at_most: Steps done at most: later ones are not on record after a power cut.
             warn: Told of each checkpoint that was set aside as damaged.
 
@@ -172,7 +172,7 @@ class CheckpointFolder:
         steps = [step for step in self.steps() if step <= at_most]
         for step in reversed(steps):
             try:
-                return self.restore(step, mesh, sharding)
+                return self.restore(step, mesh, gather)
             except InputError as error:
                 aside = self._set_aside(step)
                 warn(f"{error.problems[0].what}; set aside as {aside.name}")
@@ -214,14 +214,7 @@ class CheckpointFolder:
         return aside
 
     def _load(self, folder: Path, manifest: Manifest, layout: Layout) -> TrainState:
-        lengths = row_lengths(self._shapes, manifest.num_rows)
-        placed = NamedSharding(layout.mesh, layout.rows_spec)
-        group = {
-            name: jax.ShapeDtypeStruct(
-                (manifest.num_rows, length), np.float32, sharding=placed
-            )
-            for name, length in lengths.items()
-        }
+        group = layout.abstract_state().weights
         wanted = {"weights": group, "mu": group, "nu": group}
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
             groups = checkpointer.restore(folder.absolute() / "state", wanted)

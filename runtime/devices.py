@@ -16,13 +16,9 @@ import os
 import platform
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from specs.errors import InputError
-from specs.plan import Plan
-
-if TYPE_CHECKING:
-    from jax.sharding import Mesh
 
 THREADS = 8
 """Threads that XLA's CPU client may split one operation over, whatever the cores. Also
@@ -58,7 +54,7 @@ def configure(
     if determinism == "exact":
         _check_host_devices(given)
         wanted = {
-            _DEVICE_COUNT: str(min(num_devices or _default_devices(), THREADS)),
+            _DEVICE_COUNT: str(min(num_devices or default_devices(), THREADS)),
             "--xla_allow_excess_precision": "false",
             "--xla_gpu_deterministic_ops": "true",
         }
@@ -122,65 +118,6 @@ def describe() -> dict[str, Any]:
     }
 
 
-def most_devices(plan: Plan) -> int:
-    """Return the most devices that every stage of a plan can share its batch over."""
-    return min(stage.num_lanes // stage.accumulation for stage in plan.stages)
-
-
-def choose_num_devices(plan: Plan, available: int, wanted: int | None = None) -> int:
-    """Return how many devices to train on, a power of two.
-
-    Args:
-        plan: Its lanes bound the number.
-        available: Devices that jax found.
-        wanted: A number that somebody asked for; default: as many as possible.
-
-    Raises:
-        InputError: Not a power of two, or more than there are, or more than lanes.
-    """
-    most = most_devices(plan)
-    if wanted is None:
-        return 1 << (min(available, most).bit_length() - 1)
-    if wanted < 1 or wanted & (wanted - 1):
-        raise InputError(
-            f"the number of devices must be a power of two, got {wanted}",
-            fix="ask for 1, 2, 4, 8, ... devices",
-        )
-    if wanted > available:
-        raise InputError(
-            f"{wanted} devices are wanted, but there are {available}",
-            fix=f"ask for at most {available}",
-        )
-    if wanted > most:
-        raise InputError(
-            f"{wanted} devices are wanted, but the batch has lanes for {most}: the "
-            "fewest lanes per step of any stage, divided by its accumulation",
-            fix=f"ask for at most {most}, or make batch.lane smaller",
-        )
-    return wanted
-
-
-def build_mesh(plan: Plan, wanted: int | None = None) -> Mesh:
-    """Make the mesh that a plan is trained on, in the order of jax's devices.
-
-    Raises:
-        InputError: See `choose_num_devices`.
-    """
-    import jax
-    import numpy as np
-    from jax.sharding import Mesh
-
-    devices = jax.devices()
-    num_devices = choose_num_devices(plan, len(devices), wanted)
-    if jax.process_count() > 1 and num_devices < len(devices):
-        raise InputError(
-            f"{jax.process_count()} processes have {len(devices)} devices, but the "
-            f"batch has lanes for {num_devices}",
-            fix="start fewer processes, or make batch.lane smaller",
-        )
-    return Mesh(np.array(devices[:num_devices]), ("batch",))
-
-
 def return_free_memory() -> None:
     """Give free memory of this process back to the system, where that can be asked."""
     trim = (
@@ -201,7 +138,8 @@ def _check_host_devices(flags: dict[str, str]) -> None:
         )
 
 
-def _default_devices() -> int:
+def default_devices() -> int:
+    """Return how many host devices a process makes if it is alone."""
     return 1 << (min(len(_visible_cores()), THREADS).bit_length() - 1)
 
 

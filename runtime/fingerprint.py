@@ -53,15 +53,28 @@ def partial_fingerprint(xp: ModuleType, name: str, bits_N: Any, start: Any) -> A
     Returns:
         uint32 of shape (4,), to be added to those of the other elements.
     """
+    positions_N = xp.arange(bits_N.shape[0], dtype=xp.uint32) + start
+    return fingerprint_at(xp, name, bits_N, positions_N)
+
+
+def fingerprint_at(xp: ModuleType, name: str, bits: Any, positions: Any) -> Any:
+    """Sum up any elements of a named array, given their positions.
+
+    Args:
+        xp: `numpy` or `jax.numpy`.
+        name: Name of the whole array.
+        bits: uint32 of any shape, the bit patterns of the elements.
+        positions: uint32 of that shape, as in `partial_fingerprint`.
+    """
     u32 = np.uint32
-    position_N = _scramble(xp.arange(bits_N.shape[0], dtype=xp.uint32) + start)
-    bits_N = (bits_N ^ (bits_N >> u32(16))) * u32(0x7FEB352D)
-    bits_N = bits_N ^ (bits_N >> u32(15))
+    place = _scramble(positions)
+    bits = (bits ^ (bits >> u32(16))) * u32(0x7FEB352D)
+    bits = bits ^ (bits >> u32(15))
     sums = []
     for salt in salts_of(name):
-        weight_N = (position_N ^ u32(salt)) * u32(0x846CA68B)
-        weight_N = (weight_N ^ (weight_N >> u32(16))) | u32(1)
-        sums.append(xp.sum(bits_N * weight_N, dtype=xp.uint32))
+        weight = (place ^ u32(salt)) * u32(0x846CA68B)
+        weight = (weight ^ (weight >> u32(16))) | u32(1)
+        sums.append(xp.sum(bits * weight, dtype=xp.uint32))
     return xp.stack(sums)
 
 

@@ -31,6 +31,7 @@ def stage_identities(plan: Plan, lock: Lock, numerics: dict[str, Any]) -> list[s
         {
             "seed": plan.seed,
             "model": plan.model.to_json(),
+            "tensor": plan.tensor,
             "numerics": numerics,
             "vocabulary": lock.tokenizer_sha256,
         }

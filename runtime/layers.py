@@ -14,28 +14,33 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from runtime.products import product, transposed
+from runtime.spread import Matrix
+
 
 @jax.custom_vjp
-def linear(x: Array, weights: Array) -> Array:
-    """Multiply by a float32 matrix in the format of `x`, products summed in float32.
+def linear(x: Array, weights: Matrix) -> Array:
+    """Multiply by a matrix in the format of `x`, products summed in float32.
 
-    The gradient of the matrix stays float32.
+    The gradient of the matrix stays float32. Rows that other devices hold are gathered
+    anew in the backward pass; nothing gathered is kept between the passes.
     """
-    return _matmul(x, weights.astype(x.dtype)).astype(x.dtype)
+    return product(x, weights.whole(x.dtype)).astype(x.dtype)
 
 
-def _linear_forward(x: Array, weights: Array) -> tuple[Array, tuple[Array, Array]]:
+def _linear_forward(x: Array, weights: Matrix) -> tuple[Array, tuple[Array, Matrix]]:
     return linear(x, weights), (x, weights)
 
 
-def _linear_backward(residuals: tuple[Array, Array], d_y: Array) -> tuple[Array, Array]:
+def _linear_backward(
+    residuals: tuple[Array, Matrix], d_y: Array
+) -> tuple[Array, Matrix]:
     x, weights = residuals
-    d_x = _matmul(d_y, weights.astype(x.dtype).T).astype(x.dtype)
-    x_DT = x.reshape(-1, x.shape[-1]).T
-    # The barrier keeps the transpose from being folded into the product: on CPU a
-    # product over the left side's first axis takes a path half as fast.
-    d_weights = _matmul(lax.optimization_barrier(x_DT), d_y.reshape(-1, d_y.shape[-1]))
-    return d_x, d_weights
+    d_x = product(d_y, weights.whole(x.dtype).T).astype(x.dtype)
+    d_weights = product(
+        transposed(x.reshape(-1, x.shape[-1])), d_y.reshape(-1, d_y.shape[-1])
+    )
+    return d_x, weights.gradient(d_weights)
 
 
 linear.defvjp(_linear_forward, _linear_backward)
@@ -117,7 +122,3 @@ def _zero(x: Array) -> Array:
 
 def _along_last(scale_D: Array, x: Array) -> Array:
     return jnp.broadcast_to(scale_D, x.shape)
-
-
-def _matmul(left: Array, right: Array) -> Array:
-    return jnp.matmul(left, right, preferred_element_type=jnp.float32)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ledger.recorder import Recorder, StepRecord, TensorFacts
 from runtime.batches import BatchReader
+from runtime.blocks import NO_TOKEN
 from runtime.checkpoint import CheckpointFolder, weights_digest
 from runtime.fingerprint import fingerprint_hex
 from runtime.progress import TrainingListener, TrainingProgress, ignore_training
@@ -60,6 +61,8 @@ class Training:
     cadence: Checkpoints
     logging: Logging
     score: Scorer
+    eos_id: int = NO_TOKEN
+    """Last token of each document."""
     stop_after: int | None = None
     """Steps done after which to stop on purpose."""
     is_stopping: threading.Event = field(default_factory=threading.Event)
@@ -95,7 +98,7 @@ def train(training: Training, state: TrainState, layout: Layout, step: int) -> i
         Diverged: The recorder says that a step is not what it was before.
     """
     plan = training.plan
-    steps = _Steps(plan)
+    steps = _Steps(plan, training.eos_id)
     with BatchReader(training.read_batch, stop_step=plan.num_steps) as reader:
         for stage, identity in zip(plan.stages, training.identities, strict=True):
             if step > stage.stop_step:
@@ -117,9 +120,10 @@ def train(training: Training, state: TrainState, layout: Layout, step: int) -> i
 class _Steps:
     """The compiled steps of a plan; stages of one shape share theirs."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, eos_id: int) -> None:
         self._plan = plan
-        self._built: dict[tuple[int, ...], TrainStep] = {}
+        self._eos_id = eos_id
+        self._built: dict[tuple[object, ...], TrainStep] = {}
 
     def of(self, stage: PlannedStage, layout: Layout) -> TrainStep:
         shape = (
@@ -127,9 +131,12 @@ class _Steps:
             stage.sequence_length,
             stage.lane_sequences,
             stage.accumulation,
+            stage.remat,
         )
         if shape not in self._built:
-            self._built[shape] = build_train_step(self._plan, stage, layout)
+            self._built[shape] = build_train_step(
+                self._plan, stage, layout, self._eos_id
+            )
         return self._built[shape]
 
 
@@ -278,7 +285,7 @@ def _enter(
     plan: Plan, stage: PlannedStage, state: TrainState, old: Layout, step: int
 ) -> tuple[TrainState, Layout]:
     """Bring a state into a stage: its rows, and a fresh optimizer where it resets."""
-    layout = build_layout(plan, stage, old.mesh, old.sharding)
+    layout = build_layout(plan, stage, old.mesh, old.gather)
     state = change_layout(state, old, layout)
     if step == stage.start_step and stage.optimizer == "reset":
         state = with_fresh_optimizer(state.weights, layout)

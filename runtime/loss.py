@@ -1,15 +1,15 @@
 """Next-token loss in chunks of tokens, so that all logits never exist at once.
 
 The gradient is known once the logits of a chunk are, so it is made in the same pass
-and nothing is computed twice.
+and nothing is computed twice. With tensor parallelism each device has the logits of its
+part of the vocabulary, and no device ever has them all.
 """
 
-# T tokens, C tokens in a chunk, D model width, V vocabulary
+# T tokens, C tokens in a chunk, D model width, V vocabulary, or its part on a device
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import TypeVar
 
 import jax
@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-CHUNK_LOGITS = 1 << 22
-"""Logits in a chunk: 16 MiB of float32."""
+from runtime.products import product, transposed
+from runtime.spread import Spread
 
 MIN_CHUNK_TOKENS = 512
 """Tokens in a chunk, at least: each chunk passes over the whole output matrix."""
@@ -27,37 +27,24 @@ Chunk = tuple[Array, Array]
 Outputs = TypeVar("Outputs", bound=tuple[Array, ...])
 
 
-def chunk_tokens(num_tokens: int, vocab_size: int) -> int:
+def chunk_tokens(num_tokens: int, vocab_size: int, logits_at_once: int) -> int:
     """Return the tokens per chunk, a number that follows from the shapes alone.
 
-    >>> chunk_tokens(4096, vocab_size=4096), chunk_tokens(8192, vocab_size=256_000)
-    (1024, 512)
+    >>> chunk_tokens(4096, 4096, 1 << 22), chunk_tokens(8192, 256_000, 1 << 28)
+    (1024, 1024)
     """
-    return min(num_tokens, max(MIN_CHUNK_TOKENS, CHUNK_LOGITS // vocab_size))
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
-def mean_loss(hidden_TD: Array, output_VD: Array, labels_T: Array, chunk: int) -> Array:
-    """Mean cross-entropy over tokens, in nats, float32.
-
-    Args:
-        hidden_TD: Normalised output of the last block.
-        output_VD: float32; logits are `hidden_TD @ output_VD.T`.
-        labels_T: int32, the next tokens.
-        chunk: Tokens whose logits exist at once.
-    """
-    losses = token_losses(hidden_TD, output_VD, labels_T, chunk)
-    return jnp.sum(losses) / np.float32(losses.size)
+    most = max(MIN_CHUNK_TOKENS, logits_at_once // vocab_size)
+    # Rounded down to a power of two: what is left over at the end is a program more.
+    return min(num_tokens, 1 << (most.bit_length() - 1))
 
 
 def token_losses(
-    hidden_TD: Array, output_VD: Array, labels_T: Array, chunk: int
+    hidden_TD: Array, output_VD: Array, labels_T: Array, chunk: int, spread: Spread
 ) -> Array:
-    """Cross-entropy of each token, in nats, float32; arguments as in `mean_loss`."""
-    weights = output_VD.astype(hidden_TD.dtype)
+    """Cross-entropy of each token, in nats; arguments as in `loss_and_gradients`."""
 
     def losses_of(carry: Array, part: Chunk) -> tuple[Array, tuple[Array]]:
-        loss_C, _, _ = _softmax_loss(part, weights)
+        loss_C, _, _ = _softmax_loss(part, output_VD, spread)
         return carry, (loss_C,)
 
     unused = jnp.zeros((), jnp.float32)
@@ -65,18 +52,33 @@ def token_losses(
     return losses
 
 
-def _forward(
-    hidden_TD: Array, output_VD: Array, labels_T: Array, chunk: int
-) -> tuple[Array, tuple[Array, Array]]:
-    weights = output_VD.astype(hidden_TD.dtype)
+def loss_and_gradients(
+    hidden_TD: Array, output_VD: Array, labels_T: Array, chunk: int, spread: Spread
+) -> tuple[Array, Array, Array]:
+    """Sum of cross-entropies, in nats, and the gradients of their mean.
+
+    The sum is not divided here: a product before a sum over devices might be rounded
+    with it or before it, as the compiler likes.
+
+    Args:
+        hidden_TD: Normalised output of the last block.
+        output_VD: In the same format; logits are `hidden_TD @ output_VD.T`.
+        labels_T: int32, the next tokens.
+        chunk: Tokens whose logits exist at once.
+        spread: Which devices have the other parts of the vocabulary.
+
+    Returns:
+        The sum of losses; the gradient of `hidden_TD`, in its format; that of `output_VD`,
+        float32.
+    """
     scale = np.float32(1 / labels_T.size)
 
     def step(d_output_DV: Array, part: Chunk) -> tuple[Array, tuple[Array, Array]]:
-        loss_C, softmax_CV, is_label_CV = _softmax_loss(part, weights)
+        loss_C, softmax_CV, is_label_CV = _softmax_loss(part, output_VD, spread)
         d_logits = (softmax_CV - is_label_CV.astype(jnp.float32)) * scale
         d_logits = d_logits.astype(hidden_TD.dtype)
-        d_hidden_CD = _matmul(d_logits, weights).astype(hidden_TD.dtype)
-        d_output_DV = d_output_DV + _matmul(_transpose(part[0]), d_logits)
+        d_hidden_CD = product(d_logits, output_VD).astype(hidden_TD.dtype)
+        d_output_DV = d_output_DV + product(transposed(part[0]), d_logits)
         return d_output_DV, (loss_C, d_hidden_CD)
 
     # The other way round than the matrix: what is transposed for it is the narrow side.
@@ -84,28 +86,22 @@ def _forward(
     d_output_DV, (losses, d_hidden) = _over_chunks(
         step, zeros_DV, (hidden_TD, labels_T), chunk
     )
-    return jnp.sum(losses) * scale, (d_hidden, d_output_DV.T)
+    d_hidden = spread.sum_of_parts(d_hidden)
+    return jnp.sum(losses), d_hidden, d_output_DV.T
 
 
-def _backward(
-    chunk: int, residuals: tuple[Array, Array], d_loss: Array
-) -> tuple[Array, Array, None]:
-    d_hidden, d_output = residuals
-    return d_hidden * d_loss.astype(d_hidden.dtype), d_output * d_loss, None
-
-
-mean_loss.defvjp(_forward, _backward)
-
-
-def _softmax_loss(part: Chunk, weights: Array) -> tuple[Array, Array, Array]:
+def _softmax_loss(
+    part: Chunk, output_VD: Array, spread: Spread
+) -> tuple[Array, Array, Array]:
     hidden_CD, labels_C = part
-    logits = _matmul(hidden_CD, weights.T)
-    top = jnp.max(logits, axis=-1, keepdims=True)
+    logits = product(hidden_CD, output_VD.T)
+    top = spread.max_of_parts(jnp.max(logits, axis=-1, keepdims=True))
     exponentials = jnp.exp(logits - top)
-    total = jnp.sum(exponentials, axis=-1, keepdims=True)
+    total = spread.sum_of_parts(jnp.sum(exponentials, axis=-1, keepdims=True))
+    labels_C = labels_C - spread.part_index() * output_VD.shape[0]
     is_label = lax.broadcasted_iota(jnp.int32, logits.shape, 1) == labels_C[:, None]
     of_label = jnp.sum(jnp.where(is_label, logits, np.float32(0)), axis=-1)
-    loss = (top + jnp.log(total))[:, 0] - of_label
+    loss = (top + jnp.log(total))[:, 0] - spread.sum_of_parts(of_label)
     return loss, exponentials / total, is_label
 
 
@@ -127,13 +123,3 @@ def _over_chunks(
         return carry, outputs
     carry, last = step(carry, jax.tree.map(lambda x: x[in_chunks:], whole))
     return carry, jax.tree.map(lambda *x: jnp.concatenate(x), outputs, last)
-
-
-def _matmul(left: Array, right: Array) -> Array:
-    return jnp.matmul(left, right, preferred_element_type=jnp.float32)
-
-
-def _transpose(x: Array) -> Array:
-    # As in attention: keeps the product in the fast form.
-    transposed: Array = lax.optimization_barrier(x.T)
-    return transposed

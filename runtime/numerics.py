@@ -21,11 +21,17 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-NUMERICS_VERSION = "1"
+NUMERICS_VERSION = "2"
 """Changes whenever the same plan and data give other bits than before."""
 
-AXIS = "batch"
+SLICE = "slice"
+"""The mesh axis of copies of the state: each has lanes of its own."""
+
+BATCH = "batch"
 """The mesh axis that lanes, weights and optimizer state are spread over."""
+
+TENSOR = "tensor"
+"""The mesh axis that shares each matrix product; part of the numerics."""
 
 Tree = TypeVar("Tree")
 
@@ -92,7 +98,7 @@ def exact_sum(
     return sum_of_block(levels, jnp.int32(0), (zeros,) * (levels + 1))[-1]
 
 
-def exact_sum_scattered(rows: Array, *, num_devices: int) -> Array:
+def exact_sum_scattered(rows: Array, axis_name: str, num_devices: int) -> Array:
     """Sum rows over devices by the fixed tree; each device keeps its share of rows.
 
     It is a reduce-scatter by recursive halving: in round `r` a device and the one
@@ -100,29 +106,31 @@ def exact_sum_scattered(rows: Array, *, num_devices: int) -> Array:
     no more than any other reduce-scatter.
 
     Args:
-        rows: (R, K) with R a multiple of `num_devices`.
+        rows: (..., R, K) with R a multiple of `num_devices`.
+        axis_name: The devices are those along this axis of the mesh.
         num_devices: A power of two.
 
     Returns:
-        The rows of this device, (R / num_devices, K): device d has the d-th share.
+        The rows of this device, (..., R / num_devices, K): device d has the d-th share.
     """
     rounds = num_devices.bit_length() - 1
-    device = lax.axis_index(AXIS)
+    device = lax.axis_index(axis_name)
+    *before, num_rows, length = rows.shape
     # One axis of two for each bit of the share's index, the highest bit first.
-    x = rows.reshape(*(2,) * rounds, rows.shape[0] // num_devices, rows.shape[1])
+    x = rows.reshape(*before, *(2,) * rounds, num_rows // num_devices, length)
     for bit in range(rounds):
-        axis = rounds - 1 - bit
+        axis = len(before) + rounds - 1 - bit
         mine = (device >> bit) & 1
         kept = lax.dynamic_index_in_dim(x, mine, axis, keepdims=False)
         sent = lax.dynamic_index_in_dim(x, 1 - mine, axis, keepdims=False)
-        x = kept + lax.ppermute(sent, AXIS, _swaps(num_devices, bit))
+        x = kept + lax.ppermute(sent, axis_name, _swaps(num_devices, bit))
     return x
 
 
-def exact_sum_everywhere(x: Array, *, num_devices: int) -> Array:
+def exact_sum_everywhere(x: Array, axis_name: str, num_devices: int) -> Array:
     """Sum a small array over devices by the fixed tree; every device has the sum."""
     for bit in range(num_devices.bit_length() - 1):
-        x = x + lax.ppermute(x, AXIS, _swaps(num_devices, bit))
+        x = x + lax.ppermute(x, axis_name, _swaps(num_devices, bit))
     return x
 
 

@@ -61,7 +61,7 @@ class _Run:
                 fix=f"codemix reproduce {self.stored.digest[:12]} shows that it can be "
                 "made again; to keep one, copy the folder from where the run was",
             )
-        restored = checkpoints.restore(stage.stop_step, mesh, "sharded")
+        restored = checkpoints.restore(stage.stop_step, mesh, "step")
         if restored.manifest.tensors != self._expected(stage.stop_step):
             raise CheckFailed(
                 f"the checkpoint after step {stage.stop_step} is not the entry's",
@@ -167,13 +167,13 @@ def export(text: str, *, workspace: Path, folder: Path) -> list[str]:
     plan, lock = run.plan, run.lock
     check_exportable(plan.model)
     _configure(run.entry, 1)
-    from runtime.devices import build_mesh
+    from runtime.mesh import build_mesh
     from runtime.state import whole_tensor
 
     if not run.ended_stages:
         raise InputError("the run ended no stage", fix="codemix run SPEC goes on")
     stage = run.ended_stages[-1]
-    restored = run.restore(stage, build_mesh(plan, 1))
+    restored = run.restore(stage, build_mesh(plan, wanted=1))
     assert lock.tokenizer_sha256 is not None
     return export_hf(
         plan.model,

@@ -1,14 +1,14 @@
 """The training state: float32 rows of weights and of both moments, spread over devices.
 
-`Layout` says how a state lies on the devices; it never changes a value. Spread out
-("sharded") every device holds its share of the rows; "replicated" every device holds
-all of them. Tensors go in and out by name, whole and on the host, so that a state can
-move between any two layouts.
+The mesh has three axes. Rows are spread over `batch`; every index of `slice` has a copy
+of them; every index of `tensor` has its own part of each matrix. With all devices along
+`slice` the state is replicated. `Layout` says how a state lies on a mesh; it never
+changes a value. Tensors go in and out by name, whole and on the host, so that a state
+can move between any two layouts.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -19,11 +19,22 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from runtime.initialise import initial_tensors
-from runtime.numerics import AXIS
-from runtime.tensors import Shapes, tensor_shapes
+from runtime.numerics import BATCH, SLICE, TENSOR
+from runtime.tensors import (
+    Shape,
+    Shapes,
+    host_rows,
+    host_tensor,
+    part_shape,
+    parts_of,
+    rows_shape,
+    tensor_shapes,
+)
 from specs.plan import Plan, PlannedStage
 
-Sharding = Literal["sharded", "replicated"]
+Gather = Literal["step", "layer"]
+"""When a device gathers the rows that others hold: all once per step, or one layer at a
+time, in each lane."""
 
 Rows = dict[str, Array]
 
@@ -48,51 +59,90 @@ class Layout:
     """How the rows of a state lie on the devices of a mesh."""
 
     shapes: Shapes
+    """Of whole tensors."""
     num_rows: int
+    """Rows that each layer of each tensor is cut into."""
     mesh: Mesh
-    sharding: Sharding
+    gather: Gather = "step"
+
+    @property
+    def num_shares(self) -> int:
+        """Devices that the rows are spread over."""
+        return int(self.mesh.shape[BATCH])
+
+    @property
+    def num_slices(self) -> int:
+        """Copies of the state."""
+        return int(self.mesh.shape[SLICE])
+
+    @property
+    def num_parts(self) -> int:
+        """Devices that share each matrix product."""
+        return int(self.mesh.shape[TENSOR])
 
     @property
     def num_devices(self) -> int:
-        """Devices along the batch axis."""
-        return int(self.mesh.size)
+        """Devices, or groups that share products, that lanes are dealt to."""
+        return self.num_shares * self.num_slices
 
     @property
     def rows_here(self) -> int:
-        """Rows of each tensor that one device holds."""
-        if self.sharding == "replicated":
-            return self.num_rows
-        return self.num_rows // self.num_devices
+        """Rows of each layer of each tensor that one device holds."""
+        return self.num_rows // self.num_shares
 
-    @property
-    def rows_spec(self) -> PartitionSpec:
-        """Partition of rows."""
-        sharded = self.sharding == "sharded"
-        return PartitionSpec(AXIS) if sharded else PartitionSpec()
+    def part_shape(self, name: str) -> Shape:
+        """Return the shape of the part of a tensor that one device works with."""
+        return part_shape(name, self.shapes[name], self.num_parts)
+
+    def rows_shape(self, name: str) -> Shape:
+        """Return the shape of a tensor's rows on all devices: (P, [layers,] R, K)."""
+        rows = rows_shape(name, self.part_shape(name), self.num_rows)
+        return (parts_of(name, self.num_parts), *rows)
+
+    def rows_spec(self, name: str) -> PartitionSpec:
+        """Return how a tensor's rows are spread: the next to last axis over `batch`."""
+        shape = self.rows_shape(name)
+        part = TENSOR if shape[0] > 1 else None
+        return PartitionSpec(part, *[None] * (len(shape) - 3), BATCH, None)
 
     @property
     def state_spec(self) -> TrainState:
         """Partition of each array of a state."""
-        rows = dict.fromkeys(self.shapes, self.rows_spec)
+        rows = {name: self.rows_spec(name) for name in self.shapes}
         scalar = PartitionSpec()
         return TrainState(rows, rows, rows, scalar, scalar)  # type: ignore[arg-type]
 
+    def abstract_state(self) -> TrainState:
+        """Return the shapes and shardings of a state, without any array."""
+
+        def spread(spec: PartitionSpec) -> NamedSharding:
+            return NamedSharding(self.mesh, spec)
+
+        rows = {
+            name: jax.ShapeDtypeStruct(
+                self.rows_shape(name), np.float32, sharding=spread(self.rows_spec(name))
+            )
+            for name in self.shapes
+        }
+        number = jax.ShapeDtypeStruct((), np.int32, sharding=spread(PartitionSpec()))
+        return TrainState(rows, rows, rows, number, number)  # type: ignore[arg-type]
+
 
 def build_layout(
-    plan: Plan, stage: PlannedStage, mesh: Mesh, sharding: Sharding = "sharded"
+    plan: Plan, stage: PlannedStage, mesh: Mesh, gather: Gather = "step"
 ) -> Layout:
     """Make the layout of a stage: two rows per lane.
 
     So the most devices still have two rows each. Looking up the only row would be no
     function of the loop's turn, and the compiler would make another program of it.
     """
-    return Layout(tensor_shapes(plan.model), 2 * stage.num_lanes, mesh, sharding)
+    return Layout(tensor_shapes(plan.model), 2 * stage.num_lanes, mesh, gather)
 
 
 def initial_state(plan: Plan, layout: Layout) -> TrainState:
     """Make the state before step 0, with the same values on any devices."""
     weights = {
-        name: place_tensor(np.asarray(tensor), layout)
+        name: place_tensor(name, np.asarray(tensor), layout)
         for name, tensor in initial_tensors(plan.model, plan.seed)
     }
     return with_fresh_optimizer(weights, layout)
@@ -103,7 +153,7 @@ def with_fresh_optimizer(weights: Rows, layout: Layout) -> TrainState:
 
     def zeros() -> Rows:
         return {
-            name: place_tensor(np.zeros(shape, np.float32), layout)
+            name: place_tensor(name, np.zeros(shape, np.float32), layout)
             for name, shape in layout.shapes.items()
         }
 
@@ -112,13 +162,11 @@ def with_fresh_optimizer(weights: Rows, layout: Layout) -> TrainState:
     )
 
 
-def place_tensor(tensor: np.ndarray, layout: Layout) -> Array:
+def place_tensor(name: str, tensor: np.ndarray, layout: Layout) -> Array:
     """Cut a whole float32 tensor into rows and lay them on the devices."""
-    flat = np.ascontiguousarray(tensor, np.float32).reshape(-1)
-    length = -(-flat.size // layout.num_rows)
-    padded = np.pad(flat, (0, length * layout.num_rows - flat.size))
-    rows = padded.reshape(layout.num_rows, length)
-    sharding = NamedSharding(layout.mesh, layout.rows_spec)
+    whole = np.ascontiguousarray(tensor, np.float32)
+    rows = host_rows(name, whole, num_parts=layout.num_parts, num_rows=layout.num_rows)
+    sharding = NamedSharding(layout.mesh, layout.rows_spec(name))
     return jax.make_array_from_callback(rows.shape, sharding, lambda at: rows[at])
 
 
@@ -144,12 +192,10 @@ def whole_tensors(
 
 def whole_tensor(rows: Array, name: str, layout: Layout) -> np.ndarray:
     """Put one tensor together on the host."""
-    shape = layout.shapes[name]
     everywhere = NamedSharding(layout.mesh, PartitionSpec())
     if not rows.is_fully_addressable:
         rows = jax.jit(lambda x: x, out_shardings=everywhere)(rows)
-    flat = np.asarray(rows).reshape(-1)
-    return flat[: math.prod(shape)].reshape(shape)
+    return host_tensor(name, np.asarray(rows), layout.shapes[name])
 
 
 def state_from_tensors(
@@ -159,7 +205,8 @@ def state_from_tensors(
 
     def group(prefix: str) -> Rows:
         return {
-            name: place_tensor(tensors[prefix + name], layout) for name in layout.shapes
+            name: place_tensor(name, tensors[prefix + name], layout)
+            for name in layout.shapes
         }
 
     return TrainState(

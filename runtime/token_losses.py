@@ -15,11 +15,13 @@ from jax import Array, lax
 from jax.sharding import NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
-from runtime.model import fuse, lane_token_losses
-from runtime.numerics import AXIS
+from runtime.blocks import NO_TOKEN
+from runtime.fused import Parameters, fuse, nest
+from runtime.lane_sums import build_program, gather_rows
+from runtime.model import lane_token_losses
+from runtime.numerics import BATCH, SLICE
 from runtime.state import Layout, Rows
 from runtime.tensors import all_from_rows
-from runtime.train_step import gather_rows
 from specs.plan import Plan, PlannedStage
 
 # B rows per call, L tokens scored per row
@@ -28,14 +30,16 @@ from specs.plan import Plan, PlannedStage
 class TokenLosses:
     """The compiled losses for stages of one lane size and one layout."""
 
-    def __init__(self, plan: Plan, stage: PlannedStage, layout: Layout) -> None:
+    def __init__(
+        self, plan: Plan, stage: PlannedStage, layout: Layout, eos_id: int = NO_TOKEN
+    ) -> None:
         self.rows = stage.sequences_per_step
         """B: rows per call."""
-        self._model = plan.model
+        self._program = build_program(plan, stage, layout, eos_id)
         self._layout = layout
         self._lane = stage.lane_sequences
         self._lanes_here = stage.num_lanes // layout.num_devices
-        spread, same = PartitionSpec(AXIS), PartitionSpec()
+        spread, same = PartitionSpec((SLICE, BATCH)), PartitionSpec()
         self._spread = NamedSharding(layout.mesh, spread)
         body = jax.shard_map(
             self._losses,
@@ -67,22 +71,29 @@ class TokenLosses:
         return token_losses
 
     def _losses(self, num_lanes: Array, weights: Rows, tokens: Array) -> Array:
-        rows = weights
-        if self._layout.sharding == "sharded":
-            rows = gather_rows(weights)
-        fused = fuse(self._model, all_from_rows(rows, self._layout.shapes))
+        # Inside, a device has one part of each tensor, and no axis over parts.
+        weights = {name: x[0] for name, x in weights.items()}
+        params = self._parameters(weights)
         lanes = tokens.reshape(self._lanes_here, self._lane, tokens.shape[1])
         # One lane more than is used, for the same reason as in the training step.
         lanes = jnp.concatenate([lanes, lanes[:1]])
 
         def add_lane(lane: Array, losses: Array) -> Array:
             part = lax.dynamic_index_in_dim(lanes, lane, keepdims=False)
-            found = lane_token_losses(self._model, fused, part)
+            found = lane_token_losses(self._program, params, part)
             return losses.at[lane].set(found)
 
         shape = (self._lanes_here, self._lane, tokens.shape[1] - 1)
         losses = lax.fori_loop(0, num_lanes, add_lane, jnp.zeros(shape, jnp.float32))
         everywhere: Array = lax.all_gather(
-            losses.reshape(-1, shape[2]), AXIS, tiled=True
+            losses.reshape(-1, shape[2]), (SLICE, BATCH), tiled=True
         )
         return everywhere
+
+    def _parameters(self, weights: Rows) -> Parameters:
+        if self._program.spread.is_by_layer:
+            return nest(weights)
+        layout = self._layout
+        shapes = {name: layout.part_shape(name) for name in layout.shapes}
+        whole = all_from_rows(gather_rows(weights, layout), shapes)
+        return fuse(self._program.model, whole)

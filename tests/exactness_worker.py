@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from runtime import devices
 
+EOS = 5
+
 MODELS: dict[str, dict[str, Any]] = {
     "parallel": {},
     "sequential": {
@@ -35,6 +37,9 @@ MODELS: dict[str, dict[str, Any]] = {
         "ffn_width": 352,
         "vocab_size": 4096,
     },
+    "tensor": {"vocab_size": 96, "kv_heads": 2, "tensor": 2},
+    "remat": {"remat": "block"},
+    "documents": {"attention_mask": "document", "remat": "attention"},
 }
 
 
@@ -86,29 +91,31 @@ def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:
 
     from runtime.checkpoint import tensor_facts
     from runtime.fingerprint import fingerprint_arrays, fingerprint_hex
-    from runtime.state import build_layout, initial_state, whole_tensors
+    from runtime.state import initial_state, whole_tensors
     from runtime.token_losses import TokenLosses
     from runtime.train_step import build_train_step
 
     is_large = kind == "quickstart"
+    choices = dict(MODELS[kind])
     stage = plans.stage(
         sequences_per_step=16,
         sequence_length=256 if is_large else 24,
         lane_sequences=2,
+        remat=choices.pop("remat", "none"),
     )
-    plan = plans.plan(stage, **MODELS[kind])
+    plan = plans.plan(stage, **choices)
     is_resumed = sharding == "resumed"
-    way = "sharded" if is_resumed else sharding
-    layout = build_layout(plan, stage, devices.build_mesh(plan, mesh_size), way)
+    way = "layer" if is_resumed else sharding
+    layout = layout_of(plan, stage, mesh_size, way)
     state = initial_state(plan, layout)
-    take_step = build_train_step(plan, stage, layout)
+    take_step = build_train_step(plan, stage, layout, EOS)
     shape = (stage.sequences_per_step, stage.sequence_length + 1)
     trace = []
     for step in range(4):
         if step == 2 and is_resumed:
             # As after a crash, on fewer devices: from disk, into another program.
-            state, layout = through_disk(state, layout, devices.build_mesh(plan, 2))
-            take_step = build_train_step(plan, stage, layout)
+            state, layout = through_disk(state, layout, plan)
+            take_step = build_train_step(plan, stage, layout, EOS)
         random = np.random.default_rng(step)
         tokens = random.integers(0, plan.model.vocab_size, shape, np.int32)
         state, output = take_step(state, take_step.place_tokens(tokens), 0.01)
@@ -117,7 +124,7 @@ def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:
         trace.append([fingerprint_hex(output.weights), loss.hex(), norm.hex()])
     token_losses = None
     if kind != "parallel":  # compiling takes seconds; these cases are enough
-        losses = TokenLosses(plan, stage, layout).of(state.weights)(tokens)
+        losses = TokenLosses(plan, stage, layout, EOS).of(state.weights)(tokens)
         token_losses = fingerprint_arrays({"losses": losses})
     tensors = dict(whole_tensors(state, layout))
     return {
@@ -128,19 +135,30 @@ def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:
     }
 
 
-def through_disk(state: Any, layout: Any, mesh: Any) -> tuple[Any, Any]:
-    """Save a state, and load it onto other devices, replicated."""
-    import tempfile
+def layout_of(plan: Any, stage: Any, num_devices: int, way: str) -> Any:
+    """Lay a state on devices: whole weights per step, or layer by layer; or copies."""
+    import jax
 
-    import plans
+    from runtime.mesh import mesh_of
+    from runtime.state import build_layout
+
+    num_slices = {"replicated": num_devices // plan.tensor, "slices": 2}.get(way, 1)
+    mesh = mesh_of(jax.devices()[:num_devices], plan, num_slices)
+    gather = "layer" if way in ("layer", "slices") else "step"
+    return build_layout(plan, stage, mesh, gather)
+
+
+def through_disk(state: Any, layout: Any, plan: Any) -> tuple[Any, Any]:
+    """Save a state, and load it onto other devices, whole on each of them."""
+    import tempfile
 
     from runtime.checkpoint import CheckpointFolder
 
-    model = plans.model(**MODELS["parallel"])
+    mesh = layout_of(plan, plan.stages[0], 2, "replicated").mesh
     with tempfile.TemporaryDirectory() as folder:
-        checkpoints = CheckpointFolder(Path(folder), model)
+        checkpoints = CheckpointFolder(Path(folder), plan.model)
         checkpoints.save(state, layout, step=2, is_stage_end=False)
-        restored = checkpoints.restore(2, mesh, "replicated")
+        restored = checkpoints.restore(2, mesh, "step")
     return restored.state, restored.layout
 
 
@@ -164,8 +182,8 @@ def sums(mesh_size: int) -> str:
         total = numerics.exact_sum(
             value_of_lane, jax.numpy.asarray(zeros), num_lanes=here, turns=turns
         )
-        shares = numerics.exact_sum_scattered(total, num_devices=mesh_size)
-        return shares, numerics.exact_sum_everywhere(total, num_devices=mesh_size)
+        shares = numerics.exact_sum_scattered(total, numerics.BATCH, mesh_size)
+        return shares, numerics.exact_sum_everywhere(total, numerics.BATCH, mesh_size)
 
     mesh = Mesh(np.array(jax.devices()[:mesh_size]), ("batch",))
     same, spread = PartitionSpec(), PartitionSpec("batch")

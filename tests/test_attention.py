@@ -28,7 +28,9 @@ from runtime.attention import (
     document_ids,
 )
 from runtime.attention_results import keeps_attention
-from runtime.model import fuse, lane_token_losses
+from runtime.blocks import LaneProgram
+from runtime.fused import fuse
+from runtime.model import lane_token_losses
 from runtime.tensors import tensor_shapes
 
 
@@ -86,7 +88,7 @@ def test_a_document_knows_nothing_of_the_one_before(
 
     def losses(attention: Attention, tokens: Any) -> Any:
         return np.asarray(
-            jax.jit(partial(lane_token_losses, model, attention=attention))(
+            jax.jit(partial(lane_token_losses, LaneProgram(model, attention)))(
                 fused, tokens
             )
         )

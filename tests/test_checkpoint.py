@@ -13,8 +13,9 @@ import numpy as np
 import plans
 import pytest
 
-from runtime import checkpoint, devices
+from runtime import checkpoint
 from runtime.checkpoint import CheckpointFolder, weights_digest
+from runtime.mesh import build_mesh
 from runtime.state import (
     Layout,
     TrainState,
@@ -31,7 +32,7 @@ PLAN = plans.plan(layers=1, width=8, heads=2, kv_heads=2, ffn_width=6, vocab_siz
 
 @pytest.fixture(scope="module")
 def layout() -> Layout:
-    return build_layout(PLAN, PLAN.stages[0], devices.build_mesh(PLAN, 1))
+    return build_layout(PLAN, PLAN.stages[0], build_mesh(PLAN, wanted=1))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def save_all(
 def latest(folder: CheckpointFolder, layout: Layout) -> tuple[Any, list[str]]:
     told: list[str] = []
     restored = folder.restore_latest(
-        layout.mesh, "sharded", at_most=PLAN.num_steps, warn=told.append
+        layout.mesh, "step", at_most=PLAN.num_steps, warn=told.append
     )
     return restored, told
 
@@ -88,7 +89,7 @@ def test_a_checkpoint_comes_back_bit_for_bit(
     assert told == []
     assert (restored.manifest.step, restored.manifest.is_stage_end) == (3, True)
     assert_same(restored.state, states[0], layout)
-    replicated = folder.restore(3, layout.mesh, "replicated")
+    replicated = folder.restore(3, layout.mesh, "layer")
     assert_same(replicated.state, states[0], replicated.layout)
 
 
@@ -180,7 +181,7 @@ def test_another_state_under_the_manifest_is_noticed(
         folder.path / "00000001" / "state", folder.path / "00000003" / "state"
     )
     with pytest.raises(InputError, match="is not what its manifest says"):
-        folder.restore(3, layout.mesh, "sharded")
+        folder.restore(3, layout.mesh, "step")
 
 
 def test_only_damaged_checkpoints_are_an_error_not_a_fresh_start(
@@ -264,5 +265,5 @@ def test_a_restored_state_has_not_failed(
 ) -> None:
     failed = states[0]._replace(is_failed=place_number(1, layout))
     folder.save(failed, layout, step=1, is_stage_end=False)
-    assert int(folder.restore(1, layout.mesh, "sharded").state.is_failed) == 0
+    assert int(folder.restore(1, layout.mesh, "step").state.is_failed) == 0
     assert jax.process_count() == 1

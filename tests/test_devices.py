@@ -10,6 +10,7 @@ import plans
 import pytest
 
 from runtime import devices
+from runtime.mesh import choose_num_devices
 from specs.errors import InputError
 
 
@@ -112,7 +113,7 @@ def test_as_many_devices_as_lanes_and_a_power_of_two(
     available: int, lanes: int, accumulation: int, expected: int
 ) -> None:
     stage = plans.stage(sequences_per_step=lanes, accumulation=accumulation)
-    assert devices.choose_num_devices(plans.plan(stage), available) == expected
+    assert choose_num_devices(plans.plan(stage), available) == expected
 
 
 def test_the_stage_with_the_fewest_lanes_decides() -> None:
@@ -120,7 +121,7 @@ def test_the_stage_with_the_fewest_lanes_decides() -> None:
         plans.stage("first", 0, 2),
         plans.stage("last", 2, 4, sequences_per_step=2),
     )
-    assert devices.choose_num_devices(plan, 8) == 2
+    assert choose_num_devices(plan, 8) == 2
 
 
 @pytest.mark.parametrize(
@@ -130,7 +131,7 @@ def test_the_stage_with_the_fewest_lanes_decides() -> None:
 def test_a_wrong_number_of_devices_is_refused(wanted: int, message: str) -> None:
     plan = plans.plan(plans.stage(sequences_per_step=4))
     with pytest.raises(InputError, match=message):
-        devices.choose_num_devices(plan, 8, wanted)
+        choose_num_devices(plan, 8, wanted)
 
 
 def test_the_description_is_json_and_names_what_decides_bits() -> None:

@@ -24,12 +24,16 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 Found = dict[str, Any]
 
+WAYS = ("step", "layer", "slices", "replicated")
+"""Of laying a state on devices; see `exactness_worker.layout_of`."""
+
 # By host devices: every mesh size, both ways of spreading, both architectures.
 QUICK = {
-    1: ["sums 1", "operations 1", "parallel 1 sharded", "sequential 1 sharded"],
-    2: ["sums 2", "parallel 2 replicated"],
-    4: ["sums 4", "parallel 4 sharded"],
-    8: ["sums 8", "operations 8", "parallel 8 resumed", "sequential 8 sharded"],
+    1: ["sums 1", "operations 1", "parallel 1 step", "sequential 1 layer"],
+    2: ["sums 2", "parallel 2 replicated", "tensor 2 step", "documents 2 step"],
+    4: ["sums 4", "parallel 4 layer", "documents 4 layer"],
+    8: ["sums 8", "operations 8", "parallel 8 resumed", "sequential 8 slices"]
+    + ["tensor 8 slices"],
 }
 
 
@@ -73,7 +77,7 @@ def test_an_operation_is_split_alike_whatever_the_cores(found: Found) -> None:
     assert differences(found, "operations") == []
 
 
-@pytest.mark.parametrize("kind", ["parallel", "sequential"])
+@pytest.mark.parametrize("kind", ["parallel", "sequential", "tensor", "documents"])
 def test_training_gives_the_same_bits_on_any_devices(found: Found, kind: str) -> None:
     assert differences(found, kind) == []
 
@@ -94,7 +98,11 @@ def test_a_sum_over_lanes_is_the_documented_tree_on_any_devices(found: Found) ->
 
 
 def test_a_stage_is_traced_once(found: Found) -> None:
-    traces = {name: v["num_traces"] for name, v in found.items() if "sharded" in name}
+    traces = {
+        name: v["num_traces"]
+        for name, v in found.items()
+        if "resumed" not in name and "trace" in str(v)
+    }
     assert set(traces.values()) == {1}, traces
 
 
@@ -106,19 +114,20 @@ def test_two_processes_train_as_one_does(found: Found) -> None:
         "num_devices": 2,
         "num_processes": 2,
         "coordinator": f"127.0.0.1:{port}",
-        "cases": ["parallel 4 sharded"],
+        "cases": ["parallel 4 layer"],
     }
     first, _ = run_workers([{**order, "process": process} for process in (0, 1)])
-    assert first["parallel 4 sharded"] == found["parallel 4 sharded"]
+    assert first["parallel 4 layer"] == found["parallel 4 layer"]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["quickstart", "sequential"])
+@pytest.mark.parametrize("kind", ["quickstart", "sequential", "remat"])
 def test_every_number_of_devices_and_cores_gives_the_same_bits(kind: str) -> None:
     found: Found = {}
     for num_devices in (1, 2, 4, 8):
         for cores in (CORES[:1], CORES):
-            cases = [f"{kind} {num_devices} {way}" for way in ("sharded", "replicated")]
+            ways = [way for way in WAYS if num_devices > 1 or way != "slices"]
+            cases = [f"{kind} {num_devices} {way}" for way in ways]
             order = {"num_devices": num_devices, "cores": cores, "cases": cases}
             (part,) = run_workers([order])
             found |= {f"{name} on {len(cores)} cores": v for name, v in part.items()}
@@ -127,7 +136,7 @@ def test_every_number_of_devices_and_cores_gives_the_same_bits(kind: str) -> Non
 
 def test_these_cases_can_differ(found: Found) -> None:
     """The comparison sees numbers: another architecture gives others."""
-    ours, others = found["parallel 1 sharded"], found["sequential 1 sharded"]
+    ours, others = found["parallel 1 step"], found["sequential 1 layer"]
     assert ours["trace"] != others["trace"]
     assert len({weights for weights, _, _ in ours["trace"]}) == 4
     assert all(np.isfinite(float.fromhex(loss)) for _, loss, _ in ours["trace"])

@@ -81,7 +81,9 @@ def test_transformers_gives_the_same_logits(tmp_path, tokenizer, changes, rng):
     transformers = pytest.importorskip("transformers", reason=NEEDS)
     import jax.numpy as jnp
 
-    from runtime.model import fuse, logits
+    from runtime.blocks import LaneProgram
+    from runtime.fused import fuse
+    from runtime.model import logits
 
     model = model_of(**changes)
     weights = random_weights(model, rng)
@@ -94,7 +96,9 @@ def test_transformers_gives_the_same_logits(tmp_path, tokenizer, changes, rng):
     with torch.no_grad():
         theirs = loaded(torch.from_numpy(tokens.astype(np.int64))).logits.numpy()
     tensors = {name: jnp.asarray(weight) for name, weight in weights.items()}
-    ours = np.asarray(logits(model, fuse(model, tensors), jnp.asarray(tokens)))
+    ours = np.asarray(
+        logits(LaneProgram(model), fuse(model, tensors), jnp.asarray(tokens))
+    )
     # Two implementations that round differently; logits are of the order of 10.
     assert 1 < np.abs(ours).max() < 100
     np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-4)

@@ -12,9 +12,10 @@ import plans
 import pytest
 
 from ledger.recorder import NullRecorder, StepRecord, TensorFacts
-from runtime import devices, loop
+from runtime import loop
 from runtime.checkpoint import CheckpointFolder, Restored
 from runtime.loop import Training, train
+from runtime.mesh import build_mesh
 from runtime.state import Layout, TrainState, build_layout, initial_state
 from runtime.train_step import TrainStep, build_train_step
 from specs.errors import RunError
@@ -116,13 +117,13 @@ def run(
 def start(plan: Plan, restored: Restored | None) -> tuple[TrainState, Layout, int]:
     if restored is not None:
         return restored.state, restored.layout, restored.manifest.step
-    layout = build_layout(plan, plan.stages[0], devices.build_mesh(plan, 1))
+    layout = build_layout(plan, plan.stages[0], build_mesh(plan, wanted=1))
     return initial_state(plan, layout), layout, 0
 
 
 def restore(folder: Path, step: int) -> Restored:
-    mesh = devices.build_mesh(PLAN, 1)
-    return CheckpointFolder(folder, PLAN.model).restore(step, mesh, "sharded")
+    mesh = build_mesh(PLAN, wanted=1)
+    return CheckpointFolder(folder, PLAN.model).restore(step, mesh, "step")
 
 
 @pytest.fixture(scope="module")

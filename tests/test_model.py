@@ -12,8 +12,11 @@ import plans
 import pytest
 
 from runtime import loss
+from runtime.blocks import LaneProgram
+from runtime.fused import fuse, unfuse
 from runtime.initialise import initial_tensors
-from runtime.model import fuse, lane_loss, lane_token_losses, logits, unfuse
+from runtime.model import lane_gradients, lane_token_losses, logits
+from runtime.spread import ALONE
 from runtime.tensors import all_from_rows, all_to_rows, tensor_shapes
 from specs.plan import PlannedModel
 
@@ -44,16 +47,14 @@ def draw(model: PlannedModel, rng: np.random.Generator) -> Weights:
 
 @partial(jax.jit, static_argnums=0)
 def token_losses_of(model: PlannedModel, weights: Weights, tokens: Any) -> Any:
-    return lane_token_losses(model, fuse(model, weights), tokens)
+    return lane_token_losses(LaneProgram(model), fuse(model, weights), tokens)
 
 
 @partial(jax.jit, static_argnums=0)
 def loss_and_gradients(model: PlannedModel, weights: Weights, tokens: Any) -> Any:
-    def mean(fused: Any) -> Any:
-        return lane_loss(model, fused, tokens)
-
-    loss, grads = jax.value_and_grad(mean)(fuse(model, weights))
-    return loss, unfuse(model, grads)
+    total, grads = lane_gradients(LaneProgram(model), fuse(model, weights), tokens)
+    num_tokens = tokens.shape[0] * (tokens.shape[1] - 1)
+    return total / num_tokens, unfuse(model, grads, tensor_shapes(model))
 
 
 def norm_on_paper(model: PlannedModel, x: Any, scale: Any) -> Any:
@@ -164,7 +165,7 @@ def test_logits_give_the_losses(rng: np.random.Generator) -> None:
     weights = draw(model, rng)
     tokens = rng.integers(0, model.vocab_size, (2, 9), np.int32)
     fused = fuse(model, jax.tree.map(jnp.asarray, weights))
-    scores = jax.jit(partial(logits, model))(fused, tokens[:, :-1])
+    scores = jax.jit(partial(logits, LaneProgram(model)))(fused, tokens[:, :-1])
     scores = np.asarray(scores, np.float64)
     log_sums = np.log(np.exp(scores).sum(-1))
     of_labels = np.take_along_axis(scores, tokens[:, 1:, None], -1)[..., 0]
@@ -199,15 +200,16 @@ def test_chunks_do_not_change_the_loss(chunk: int, rng: np.random.Generator) -> 
         return -jnp.mean(jnp.take_along_axis(scores, labels[:, None], 1))
 
     expected = jax.value_and_grad(plain, (0, 1))(hidden, output)
-    ours = jax.jit(jax.value_and_grad(loss.mean_loss, (0, 1)), static_argnums=3)
-    found = ours(hidden, output, labels, chunk)
+    ours = jax.jit(loss.loss_and_gradients, static_argnums=(3, 4))
+    total, *grads = ours(hidden, output, labels, chunk, ALONE)
+    found = (total / 24, tuple(grads))
     # Sums over tokens in another order, in float32.
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
         found,
         expected,
     )
-    losses = loss.token_losses(hidden, output, labels, chunk)
+    losses = loss.token_losses(hidden, output, labels, chunk, ALONE)
     np.testing.assert_allclose(jnp.mean(losses), expected[0], rtol=1e-6)
 
 
@@ -216,9 +218,8 @@ def test_all_logits_never_exist_at_once() -> None:
     shapes = {n: jnp.zeros(s) for n, s in tensor_shapes(model).items()}
     fused = fuse(model, shapes)
     tokens = jnp.zeros((8, 513), jnp.int32)
-    compiled = (
-        jax.jit(jax.grad(lambda w: lane_loss(model, w, tokens))).lower(fused).compile()
-    )
+    program = LaneProgram(model)
+    compiled = jax.jit(partial(lane_gradients, program)).lower(fused, tokens).compile()
     memory = compiled.memory_analysis()
     assert memory is not None
     assert memory.temp_size_in_bytes < 8 * 512 * 8192 * 4
@@ -240,7 +241,8 @@ def test_fused_weights_come_apart_again(
     model: PlannedModel, rng: np.random.Generator
 ) -> None:
     weights = draw(model, rng)
-    found = unfuse(model, fuse(model, jax.tree.map(jnp.asarray, weights)))
+    fused = fuse(model, jax.tree.map(jnp.asarray, weights))
+    found = unfuse(model, fused, tensor_shapes(model))
     assert list(found) == list(weights)
     for name, weight in weights.items():
         np.testing.assert_array_equal(found[name], weight)
@@ -250,7 +252,7 @@ def test_rows_come_together_again(rng: np.random.Generator) -> None:
     model = plans.model(vocab_size=101)
     weights = jax.tree.map(jnp.asarray, draw(model, rng))
     rows = all_to_rows(weights, 16)
-    assert {row.shape[0] for row in rows.values()} == {16}
+    assert {row.shape[-2] for row in rows.values()} == {16}
     found = all_from_rows(rows, tensor_shapes(model))
     for name, weight in weights.items():
         np.testing.assert_array_equal(found[name], weight)

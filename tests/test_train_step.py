@@ -13,10 +13,12 @@ import plans
 import pytest
 from conftest import GOLDEN, HOW_TO_UPDATE
 
-from runtime import devices
+from runtime.blocks import LaneProgram
 from runtime.fingerprint import fingerprint_arrays, fingerprint_hex
+from runtime.fused import fuse, unfuse
 from runtime.initialise import initial_tensors
-from runtime.model import fuse, lane_loss, unfuse
+from runtime.mesh import build_mesh
+from runtime.model import lane_gradients
 from runtime.state import (
     Layout,
     TrainState,
@@ -26,6 +28,7 @@ from runtime.state import (
     state_from_tensors,
     whole_tensors,
 )
+from runtime.tensors import tensor_shapes
 from runtime.train_step import StepOutput, TrainStep, build_train_step
 from specs.plan import Plan, PlannedModel
 
@@ -38,7 +41,7 @@ class Trainer:
     def __init__(self, plan: Plan) -> None:
         stage = plan.stages[0]
         self.plan = plan
-        self.layout: Layout = build_layout(plan, stage, devices.build_mesh(plan, 1))
+        self.layout: Layout = build_layout(plan, stage, build_mesh(plan, wanted=1))
         self.state: TrainState = initial_state(plan, self.layout)
         self.take_step: TrainStep = build_train_step(plan, stage, self.layout)
 
@@ -71,11 +74,9 @@ def batch(step: int, sequences: int = 8, length: int = 16) -> Any:
 
 @partial(jax.jit, static_argnums=0)
 def loss_and_gradients(model: PlannedModel, weights: Tensors, tokens: Any) -> Any:
-    def mean(fused: Any) -> Any:
-        return lane_loss(model, fused, tokens)
-
-    loss, grads = jax.value_and_grad(mean)(fuse(model, weights))
-    return loss, unfuse(model, grads)
+    total, grads = lane_gradients(LaneProgram(model), fuse(model, weights), tokens)
+    num_tokens = tokens.shape[0] * (tokens.shape[1] - 1)
+    return total / num_tokens, unfuse(model, grads, tensor_shapes(model))
 
 
 def train_on_paper(plan: Plan, num_steps: int, rate: float, clip: float) -> Any:
