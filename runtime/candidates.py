@@ -109,8 +109,10 @@ def _too_many_devices(
     plan = plan_experiment(experiment)
     others = [stage for stage in plan.stages if stage.lane_sequences != batch.lane]
     most = min(
-        _power_of_two(batch.sequences // lane) // batch.accumulation,
-        *(stage.num_lanes // stage.accumulation for stage in others),
+        [
+            _power_of_two(batch.sequences // lane) // batch.accumulation,
+            *(stage.num_lanes // stage.accumulation for stage in others),
+        ]
     )
     names = [
         one.name for one in slices_of(where.family) if one.num_devices <= most * tensor

@@ -9,7 +9,9 @@ each kind. With a group of n devices and x bytes that go into the operation per 
     all-to-all           x (n - 1) / n
     collective-permute   x
 
-A start and its done are one collective; those in a loop count as often as it turns.
+A start and its done are one collective; those in a loop count as often as it turns. The
+TPU compiler also fuses one collective with what goes on at the same time, piece by
+piece: all its pieces have one channel, and are one.
 """
 
 from __future__ import annotations
@@ -62,13 +64,21 @@ class Collective:
 
 def find_collectives(program: Program, runs: Runs) -> tuple[Collective, ...]:
     """Return the collectives of a program that run at all."""
-    return tuple(
-        _collective(program, computation, one, times)
-        for computation in program.computations.values()
-        if (times := runs.of.get(computation.name, 0))
-        for one in computation.instructions.values()
-        if one.operation.removesuffix("-start") in KINDS
-    )
+    fused = program.called_by("fusion")
+    found: list[Collective] = []
+    seen: set[tuple[str | None, str]] = set()
+    for computation in program.computations.values():
+        times = runs.of.get(computation.name, 0)
+        for one in computation.instructions.values():
+            if not times or one.operation.removesuffix("-start") not in KINDS:
+                continue
+            key = (one.attribute("channel_id"), one.shape)
+            if computation.name in fused and key in seen:
+                continue
+            if computation.name in fused:
+                seen.add(key)
+            found.append(_collective(program, computation, one, times))
+    return tuple(found)
 
 
 def bytes_by_kind(collectives: Iterable[Collective]) -> dict[str, int]:

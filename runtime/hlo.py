@@ -82,6 +82,16 @@ class Program:
     entry: str
     num_devices: int
 
+    def called_by(self, *operations: str) -> set[str]:
+        """Return the computations that instructions of some operations run."""
+        return {
+            called
+            for computation in self.computations.values()
+            for one in computation.instructions.values()
+            if one.operation in operations
+            for called in one.called
+        }
+
 
 def parse_program(text: str) -> Program:
     """Read what `compiled.as_text()` prints."""

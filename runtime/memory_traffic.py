@@ -8,6 +8,8 @@ an operand several times is taken to read it once.
 
 from __future__ import annotations
 
+import re
+
 from runtime.hlo import Computation, Instruction, Program, shape_bytes
 from runtime.hlo_loops import Runs
 
@@ -19,12 +21,14 @@ _FREE = frozenset(
     }
 )
 _SLICES = frozenset({"dynamic-slice", "gather", "slice", "slice-start"})
+_ALIAS = re.compile(r"\{(\d+)\}: \((\d+)")
+_ARRAYS = re.compile(r"[a-z]+\d*\w*\[[\d,]*\](?:\{[^}]*\})?")
 _VIEWS = frozenset({"bitcast", "reshape", "convert", "copy"})
 
 
 def memory_traffic(program: Program, runs: Runs) -> int:
     """Return the bytes that one device moves in one run of the program."""
-    inside = _fused(program)
+    inside = program.called_by("fusion", "async-start", "async-update", "async-done")
     return sum(
         runs.of.get(computation.name, 0)
         * sum(
@@ -34,17 +38,6 @@ def memory_traffic(program: Program, runs: Runs) -> int:
         for computation in program.computations.values()
         if computation.name not in inside
     )
-
-
-def _fused(program: Program) -> set[str]:
-    """Return the computations that a fusion or an asynchronous operation stands for."""
-    return {
-        called
-        for computation in program.computations.values()
-        for one in computation.instructions.values()
-        if one.operation == "fusion" or one.operation.startswith("async-")
-        for called in one.called
-    }
 
 
 def _traffic(program: Program, where: Computation, one: Instruction) -> int:
@@ -84,11 +77,36 @@ def _without_operand(where: Computation, one: Instruction) -> str:
 
 def _fusion_traffic(program: Program, where: Computation, one: Instruction) -> int:
     inner = program.computations[one.called[0]]
+    if one.name.startswith("async-collective-done"):
+        return 0
+    if "async_collective_fusion" in inner.name:
+        return _traffic_beside_collective(where, one)
     total = 0
     for number, name in enumerate(one.operands):
         whole = _bytes_of(where, name)
         total += min(whole, _part_read(inner, number, whole))
     return total + _part_written(inner, one)
+
+
+def _traffic_beside_collective(where: Computation, one: Instruction) -> int:
+    """Return what goes on beside a collective, whose own buffers pass through.
+
+    Those are results that are operands too; the collective's start has counted them.
+    """
+    passing = _ALIAS.findall(one.attributes)
+    results = {int(result) for result, _ in passing}
+    operands = {int(operand) for _, operand in passing}
+    read = sum(
+        _bytes_of(where, name)
+        for number, name in enumerate(one.operands)
+        if number not in operands
+    )
+    shapes = _ARRAYS.findall(one.shape)
+    return read + sum(
+        shape_bytes(shape, slow_only=True)
+        for number, shape in enumerate(shapes)
+        if number not in results
+    )
 
 
 def _part_read(inner: Computation, number: int, whole: int) -> int:
