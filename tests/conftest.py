@@ -15,6 +15,8 @@ from hypothesis import settings
 # a silent float64 or a silent broadcast is a changed number.
 os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
 os.environ.setdefault("JAX_NUMPY_RANK_PROMOTION", "raise")
+# Tests neither gain from nor leave behind what another run has compiled.
+os.environ.setdefault("JAX_ENABLE_COMPILATION_CACHE", "false")
 
 # A busy machine is slow, not wrong: examples have no deadline.
 settings.register_profile("codemix", deadline=None)
