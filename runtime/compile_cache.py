@@ -56,7 +56,7 @@ def use_compile_cache(warn: Callable[[str], None] = lambda _: None) -> Path | No
     import jax
     from jax.experimental.compilation_cache import compilation_cache
 
-    if not jax.config.read("jax_enable_compilation_cache"):
+    if not jax.config.jax_enable_compilation_cache:  # type: ignore[attr-defined]
         return None
     folder = _checked_folder(warn)
     jax.config.update("jax_compilation_cache_dir", folder and str(folder))
