@@ -135,7 +135,7 @@ def _groups(one: Instruction, num_devices: int) -> Groups:
         if iota["order"]:
             devices = devices.transpose(_numbers(iota["order"]))
         return _ints(devices.reshape(shape).tolist())
-    found = re.search(r"replica_groups=\{(.*?)\}(?:,|$)", one.attributes)
+    found = re.search(r"replica_groups=\{((?:\{[\d,]*\},?)*)\}", one.attributes)
     listed = _ONE_GROUP.findall(found[1]) if found else []
     if not listed:
         return (tuple(range(num_devices)),)

@@ -52,7 +52,7 @@ class Instruction:
     def source_name(self) -> str:
         """Return the name that the traced function gave it, or an empty string."""
         found = re.search(r'op_name="([^"]*)"', self.attributes)
-        return found[1] if found else ""
+        return found[1].replace("\\'", "'") if found else ""
 
     @property
     def called(self) -> tuple[str, ...]:

@@ -133,8 +133,8 @@ class _Reader:
             return self._value(inner, inner.root)
         if one.operation == "select":
             # Which of them is taken is known to nobody: the step that does most counts.
-            found = [self._value(where, name) for name in one.operands[1:]]
-            return max((x for x in found if x is not None), default=None)
+            left, right = (self._value(where, name) for name in one.operands[1:])
+            return None if left is None or right is None else max(left, right)
         if one.operation in _ARITHMETIC:
             left, right = (self._value(where, name) for name in one.operands)
             if left is None or right is None:

@@ -8,37 +8,129 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from codemix_cli.output import Command, Result, table
+from codemix_cli.output import Command, Result, note, table
 from codemix_cli.reading import read_specs, spec_argument
-from codemix_cli.wording import counted, in_bytes, scaled
+from codemix_cli.slice_text import slice_told
+from codemix_cli.wording import counted, duration, in_bytes, scaled
 from specs.errors import SpecError
 
 if TYPE_CHECKING:
+    from runtime.compile_ahead import Answer
+    from runtime.compiled import CompileJob
     from specs.experiment import Experiment
     from specs.lock import Lock
 
 Report = dict[str, Any]
 
 
-@click.command(cls=Command, example="codemix plan specs/quickstart.yaml")
+@click.command(cls=Command, example="codemix plan specs/quickstart.yaml --on v5e-16")
 @spec_argument
-def command(spec: Path) -> Result:
+@click.option(
+    "--on",
+    "machine",
+    metavar="SLICE",
+    help="Accelerators to compile for, such as v5e-256 or, by datasheet, 8xh100.",
+)
+@click.option(
+    "--price",
+    type=click.FloatRange(min=0),
+    metavar="MONEY",
+    help="Of a chip-hour; with --on.",
+)
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write what is chosen as a spec that extends this one; with --on.",
+)
+def command(
+    spec: Path, machine: str | None, price: float | None, save: Path | None
+) -> Result:
     """Say what a spec comes to: steps, tokens, parameters, costs.
 
     Pure arithmetic, in under a second and on any machine. Once the spec is prepared it
     also tells how often each source is gone through, and refuses more than the spec
     allows.
+
+    With --on the real compiler compiles the training step for a TPU slice, minutes
+    without any TPU: whether it fits, what it sends, how long it takes. What the spec
+    leaves to `auto` is chosen so that it fits.
     """
     from specs.loading import load_lock, lock_path
 
+    if machine is None and (price is not None or save is not None):
+        raise click.UsageError("--price and --save need --on")
     experiments = [experiment for _, experiment in read_specs([spec])]
     lock = load_lock(lock_path(spec)) if lock_path(spec).exists() else None
-    reports = [_report(spec, experiment, lock) for experiment in experiments]
+    if machine is None:
+        reports = [_report(spec, experiment, lock) for experiment in experiments]
+        return Result(
+            data={"file": str(spec), "experiments": reports},
+            text="\n\n".join(_told(report) for report in reports),
+            next_command=_next_command(spec, lock),
+        )
+    reports = _reports_on(spec, experiments, lock, machine, price, save)
     return Result(
         data={"file": str(spec), "experiments": reports},
-        text="\n\n".join(_told(report) for report in reports),
-        next_command=f"codemix pin {spec}" if lock is None else f"codemix run {spec}",
+        text="\n\n".join(
+            f"{_told(report)}\n\n{slice_told(report['on'])}" for report in reports
+        ),
+        next_command=_next_command(save or spec, lock),
     )
+
+
+def _next_command(spec: Path, lock: Lock | None) -> str:
+    return f"codemix pin {spec}" if lock is None else f"codemix run {spec}"
+
+
+def _reports_on(
+    spec: Path,
+    experiments: list[Experiment],
+    lock: Lock | None,
+    machine: str,
+    price: float | None,
+    save: Path | None,
+) -> list[Report]:
+    """Choose for each experiment, and save the choice of the only one."""
+    from runtime.accelerators import parse_slice
+    from runtime.choose import choose
+    from runtime.compile_ahead import open_compiler
+    from runtime.slice_report import slice_report
+    from specs.left_open import left_open
+    from specs.loading import load_experiment
+    from specs.save_choice import save_choice
+
+    where = parse_slice(machine)
+    if save is not None:
+        load_experiment(spec)  # refuses a file of many experiments
+    reports = []
+    with open_compiler(_watch) as compile_step:
+        for experiment, is_open in zip(experiments, left_open(spec), strict=True):
+            fit = choose(experiment, is_open, where, compile_step)
+            chosen = fit.choice.apply(experiment)
+            report = _report(spec, chosen, lock)
+            report["on"] = slice_report(fit, is_open, price)
+            reports.append(report)
+            if save is not None:
+                save_choice(save, spec, experiment, fit.choice, where.name)
+                note(f"wrote {save}")
+    return reports
+
+
+def _watch(job: CompileJob, answer: Answer | None) -> None:
+    """Tell what is compiled, and what came of it."""
+    from runtime.compiled import CompiledStep
+
+    if answer is None:
+        stage = job.plan.stages[job.stage]
+        choice = f"lane {stage.lane_sequences}, remat {stage.remat}"
+        note(f"compiling for {job.slice_name}: {choice}, gather {job.gather}")
+    elif isinstance(answer, CompiledStep):
+        peak = in_bytes(answer.peak_bytes)
+        note(f"  fits, {peak} at the peak; {duration(answer.seconds)}")
+    else:
+        limit = in_bytes(answer.limit_bytes)
+        note(f"  does not fit: {in_bytes(answer.needed_bytes)} or more of {limit}")
 
 
 def _report(path: Path, experiment: Experiment, lock: Lock | None) -> Report:
