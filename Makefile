@@ -44,7 +44,7 @@ test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 test-full: setup
-	$(BIN)/python -m pytest -m "not gpu and not network" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not gpu and not tpu and not network" $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
