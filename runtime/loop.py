@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from jax import Array
 
 from ledger.recorder import Recorder, StepRecord, TensorFacts
 from runtime.batches import BatchReader
 from runtime.blocks import NO_TOKEN
 from runtime.checkpoint import CheckpointFolder, weights_digest
+from runtime.failure import not_finite
 from runtime.fingerprint import fingerprint_hex
+from runtime.permutation import Ints
 from runtime.progress import TrainingListener, TrainingProgress, ignore_training
 from runtime.state import (
     Layout,
@@ -29,8 +31,9 @@ from runtime.state import (
     change_layout,
     with_fresh_optimizer,
 )
+from runtime.token_rows import Tokens
 from runtime.train_step import StepOutput, TrainStep, build_train_step
-from specs.errors import Problem, RunError
+from specs.errors import RunError
 from specs.experiment import Checkpoints, Logging
 from specs.plan import Plan, PlannedStage
 from specs.schedule import learning_rate_at
@@ -52,8 +55,8 @@ class Training:
     plan: Plan
     identities: list[str]
     """Of the stages, in order."""
-    read_batch: Callable[[int], NDArray[np.int32]]
-    """Step -> B x (L + 1) tokens."""
+    read_batch: Callable[[int, Ints], Tokens]
+    """Step, and the rows of it that this process needs -> B x (L + 1) tokens."""
     sources_of: Callable[[int], Mapping[str, int]]
     """Step -> source -> sequences, to tell what a failed step was trained on."""
     recorder: Recorder
@@ -99,21 +102,19 @@ def train(training: Training, state: TrainState, layout: Layout, step: int) -> i
     """
     plan = training.plan
     steps = _Steps(plan, training.eos_id)
-    with BatchReader(training.read_batch, stop_step=plan.num_steps) as reader:
-        for stage, identity in zip(plan.stages, training.identities, strict=True):
-            if step > stage.stop_step:
-                continue
-            if step < stage.stop_step:
-                state, layout = _enter(plan, stage, state, layout, step)
-            take_step = steps.of(stage, layout)
-            loop = _StageLoop(training, stage, take_step, reader, state, step)
-            loop.run()
-            if loop.step < stage.stop_step:
-                return loop.step
-            loop.end(identity)
-            state, step = loop.state, loop.step
-            if loop.is_stopping and stage is not plan.stages[-1]:
-                return step
+    for stage, identity in zip(plan.stages, training.identities, strict=True):
+        if step > stage.stop_step:
+            continue
+        if step < stage.stop_step:
+            state, layout = _enter(plan, stage, state, layout, step)
+        loop = _StageLoop(training, stage, steps.of(stage, layout), state, step)
+        loop.run()
+        if loop.step < stage.stop_step:
+            return loop.step
+        loop.end(identity)
+        state, step = loop.state, loop.step
+        if loop.is_stopping and stage is not plan.stages[-1]:
+            return step
     return step
 
 
@@ -148,7 +149,6 @@ class _StageLoop:
         training: Training,
         stage: PlannedStage,
         take_step: TrainStep,
-        read_batch: Callable[[int], NDArray[np.int32]],
         state: TrainState,
         step: int,
     ) -> None:
@@ -160,16 +160,26 @@ class _StageLoop:
         self._stage = stage
         self._take_step = take_step
         self._layout = take_step.layout
-        self._read_batch = read_batch
+        self._rows_here = take_step.rows_here()
         self._pending: _Pending | None = None
         self._last_report = time.monotonic()
 
     def run(self) -> None:
         """Take steps to the end of the stage, or until asked to stop."""
+        self._training.recorder.stage_begin(self._stage.name, self._stage.start_step)
+        stop_step = self._stage.stop_step
+        with BatchReader(self._placed_batch, stop_step=stop_step) as batches:
+            self._take_steps(batches)
+
+    def _placed_batch(self, step: int) -> Array:
+        """Bring a batch to the devices; on the reader's thread, ahead of its step."""
+        tokens = self._training.read_batch(step, self._rows_here)
+        return self._take_step.place_tokens(tokens)
+
+    def _take_steps(self, batches: Callable[[int], Array]) -> None:
         training, stage = self._training, self._stage
-        training.recorder.stage_begin(stage.name, stage.start_step)
         while self.step < stage.stop_step and not self.is_stopping:
-            before, self._pending = self._pending, self._dispatch()
+            before, self._pending = self._pending, self._dispatch(batches)
             self._report(before)
             self.step += 1
             self.is_stopping |= self.step == training.stop_after
@@ -198,15 +208,16 @@ class _StageLoop:
             stage.name, step, identity=identity, weights_digest=weights_digest(tensors)
         )
 
-    def _dispatch(self) -> _Pending:
+    def _dispatch(self, batches: Callable[[int], Array]) -> _Pending:
         """Hand the devices one more step; does not wait for it."""
         stage, step = self._stage, self.step
         rate = learning_rate_at(
             stage.learning_rate, step - stage.start_step, stage.num_steps
         )
-        tokens = self._take_step.place_tokens(self._read_batch(step))
         wants_stop = self._training.is_stopping.is_set()
-        self.state, output = self._take_step(self.state, tokens, rate, wants_stop)
+        self.state, output = self._take_step(
+            self.state, batches(step), rate, wants_stop
+        )
         return _Pending(step=step, learning_rate=rate, output=output)
 
     def _report(self, pending: _Pending | None) -> None:
@@ -265,20 +276,7 @@ class _StageLoop:
         # A failed step leaves the state as it was, and so do those after it.
         self._save(is_stage_end=False)
         drawn = self._training.sources_of(self.step)
-        mixed = ", ".join(f"{count} of {name}" for name, count in drawn.items())
-        return RunError(
-            Problem(
-                path=f"stages.{self._stage.name}",
-                what=(
-                    f"step {self.step} is not finite: loss {float(output.loss)}, "
-                    f"gradient norm {float(output.grad_norm)}, learning rate "
-                    f"{pending.learning_rate:g}; its sequences: {mixed}; the state "
-                    f"before it is in checkpoint {self.step}"
-                ),
-                fix="lower the learning rate or lengthen the warm-up; "
-                f"`codemix batch SPEC --step {self.step}` shows what the model saw",
-            )
-        )
+        return not_finite(self._stage, self.step, output, pending.learning_rate, drawn)
 
 
 def _enter(

@@ -59,7 +59,7 @@ class BatchOrder:
     def __len__(self) -> int:
         return len(self.source_index)
 
-    def __getitem__(self, rows: slice) -> BatchOrder:
+    def __getitem__(self, rows: slice | Ints) -> BatchOrder:
         """Return some of the rows, such as those of one lane."""
         return BatchOrder(
             sources=self.sources,

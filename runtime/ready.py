@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ledger.entry import Entry
 from ledger.store import Ledger
+from runtime.permutation import Ints
 from runtime.pin import pin
 from runtime.pinned import check_pinned
 from runtime.prepare import prepare
 from runtime.prepared import Prepared, open_prepared
 from runtime.processes import Processes
 from runtime.progress import Listener, ignore_progress
+from runtime.token_rows import Tokens
 from specs.costs import check_epochs
 from specs.errors import InputError
 from specs.experiment import Experiment
@@ -49,9 +50,10 @@ class Ready:
         """Return the one file of an input, named as in the lock."""
         return self.workspace / self.lock.inputs[key].files[0].path
 
-    def batch(self, step: int) -> NDArray[np.int32]:
-        """Return B x (L + 1) tokens of a step, by looking them up."""
-        return self.prepared.reader.read(self.prepared.mixture.at(step))
+    def batch(self, step: int, rows: Ints) -> Tokens:
+        """Return B x (L + 1) tokens of a step; see `RowReader.read_some`."""
+        prepared = self.prepared
+        return prepared.reader.read_some(prepared.mixture.at(step), rows)
 
     def sources_of(self, step: int) -> dict[str, int]:
         """Return how many sequences of each source a step has."""

@@ -110,6 +110,13 @@ class TrainStep:
         dealt = self._sums.deal(np.asarray(tokens_BL, np.int32))
         return self._spread(np.ascontiguousarray(dealt))
 
+    def rows_here(self) -> np.ndarray:
+        """Return which rows of a batch the devices of this process work on, int64."""
+        dealt_B = self._sums.deal(np.arange(self._stage.sequences_per_step)[:, None])
+        sharding = NamedSharding(self.layout.mesh, PartitionSpec(LANES))
+        places = sharding.addressable_devices_indices_map(dealt_B.shape)
+        return np.unique(np.concatenate([dealt_B[at] for at in places.values()]))
+
     def lower_abstract(self) -> Any:
         """Lower the step for the layout's mesh, without any array.
 

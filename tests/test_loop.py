@@ -73,15 +73,18 @@ def built(monkeypatch: pytest.MonkeyPatch) -> dict[Any, TrainStep]:
 _BUILT: dict[Any, TrainStep] = {}
 
 
-def _build_once(plan: Plan, stage: PlannedStage, layout: Layout) -> TrainStep:
+def _build_once(
+    plan: Plan, stage: PlannedStage, layout: Layout, eos_id: int
+) -> TrainStep:
     key = (plan.optimizer, plan.model, stage.sequences_per_step, stage.sequence_length)
     if key not in _BUILT:
-        _BUILT[key] = build_train_step(plan, stage, layout)
+        _BUILT[key] = build_train_step(plan, stage, layout, eos_id)
     return _BUILT[key]
 
 
-def read_batch(step: int) -> Any:
+def read_batch(step: int, rows: Any) -> Any:
     stage = PLAN.stage_at(step)
+    assert rows.tolist() == list(range(stage.sequences_per_step))
     random = np.random.default_rng(step)
     shape = (stage.sequences_per_step, stage.sequence_length + 1)
     return random.integers(0, 13, shape, np.int32)

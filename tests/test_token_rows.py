@@ -93,6 +93,18 @@ def test_every_row_is_its_slice_of_the_source(
         np.testing.assert_array_equal(row, expected)
 
 
+@pytest.mark.parametrize("rows", [[], [3], [0, 2, 5], [0, 1, 2, 3, 4, 5]])
+def test_rows_of_other_processes_are_left_out(
+    stores: dict[str, TokenStore], rows: list[int]
+) -> None:
+    order = order_of(["a", "b"], [(0, 1), (1, 4), (0, 90), (1, 3), (1, 9), (0, 7)], 6)
+    reader = RowReader(["a", "b"], stores)
+    expected = np.zeros((6, 7), np.int32)
+    expected[rows] = reader.read(order)[rows]
+    some = reader.read_some(order, np.array(rows, np.int64))
+    np.testing.assert_array_equal(some, expected)
+
+
 def test_a_batch_of_crossing_rows_alone_is_read(stores: dict[str, TokenStore]) -> None:
     whole = stores["c"].num_tokens - 1
     batch = RowReader(["c"], stores).read(order_of(["c"], [(0, 0), (0, 0)], whole))
