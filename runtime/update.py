@@ -31,9 +31,11 @@ class Update:
         """Return the root of the sum of squares, by a tree over rows."""
 
         def add_row(row: Array, squares_R: Array) -> Array:
+            one = _row(grads, row)
+            # In the order of the model: that of `grads` depends on the layout.
             found = [
-                self._counted_once(name, jnp.sum(x * x))
-                for name, x in _row(grads, row).items()
+                self._counted_once(name, jnp.sum(one[name] * one[name]))
+                for name in self.layout.shapes
             ]
             return squares_R.at[row].set(sum(found))
 

@@ -32,8 +32,10 @@ QUICK = {
     1: ["sums 1", "operations 1", "parallel 1 step", "sequential 1 layer"],
     2: ["sums 2", "parallel 2 replicated", "tensor 2 step", "documents 2 step"],
     4: ["sums 4", "parallel 4 layer", "documents 4 layer"],
-    8: ["sums 8", "operations 8", "parallel 8 resumed", "sequential 8 slices"]
-    + ["tensor 8 slices"],
+    8: [
+        *("sums 8", "operations 8", "parallel 8 resumed"),
+        *("sequential 8 slices", "tensor 8 slices"),
+    ],
 }
 
 
