@@ -24,6 +24,19 @@ parallel: {{gather: {gather}}}
 MAX_NAME = 128
 
 
+def check_can_save(path: Path, parent: Path, experiment: Experiment) -> None:
+    """Find out whether a choice could be saved, before it takes minutes to make.
+
+    Raises:
+        InputError: There is such a file.
+        SpecError: From there, or from within stages, `parent` can't be extended so.
+    """
+    batch = experiment.batch
+    choice = Choice(lane=batch.lane, remat="none", gather="step")
+    save_choice(path, parent, experiment, choice, "trial")
+    path.unlink()
+
+
 def save_choice(
     path: Path, parent: Path, experiment: Experiment, choice: Choice, machine: str
 ) -> None:

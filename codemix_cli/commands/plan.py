@@ -98,11 +98,12 @@ def _reports_on(
     from runtime.slice_report import slice_report
     from specs.left_open import left_open
     from specs.loading import load_experiment
-    from specs.save_choice import save_choice
+    from specs.save_choice import check_can_save, save_choice
 
     where = parse_slice(machine)
     if save is not None:
-        load_experiment(spec)  # refuses a file of many experiments
+        # Refuses a file of many experiments, too.
+        check_can_save(save, spec, load_experiment(spec))
     reports = []
     with open_compiler(_watch) as compile_step:
         for experiment, is_open in zip(experiments, left_open(spec), strict=True):
