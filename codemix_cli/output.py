@@ -42,6 +42,8 @@ class Result:
     """What one would type now."""
     ok: bool = True
     """Whether the answer is yes; no is exit code 1."""
+    is_told_here: bool = True
+    """Whether to print it: of several processes one does."""
 
 
 class Command(click.Command):
@@ -68,7 +70,7 @@ class Command(click.Command):
         with report_errors(as_json=as_json):
             result = super().invoke(ctx)
             assert isinstance(result, Result)
-            if not quiet:
+            if not quiet and result.is_told_here:
                 click.echo(_render(result, as_json=as_json))
             if not result.ok:
                 ctx.exit(EXIT_NO)
@@ -99,6 +101,11 @@ def report_errors(*, as_json: bool = False) -> Iterator[None]:
         if click.get_current_context().find_root().meta.get("codemix.pdb"):
             _debug(error)
         raise click.exceptions.Exit(EXIT_BUG) from None
+
+
+def tell_end(error: CodemixError) -> None:
+    """Print why this process ends, from a thread that can't raise it."""
+    _print_error(type(error).__name__, error.problems, as_json=False)
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from codemix_cli.output import note, tell_end
 from codemix_cli.wording import duration, scaled
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from runtime.experiment import Listeners
     from runtime.progress import (
         Listener,
         Progress,
@@ -60,6 +62,18 @@ def listener(meter: Meter) -> Listener:
         meter.show(progress.task, progress.done_bytes, progress.total_bytes, note)
 
     return listen
+
+
+def run_listeners(meter: Meter) -> Listeners:
+    """Return everything that `run` and `reproduce` report to."""
+    from runtime.experiment import Listeners
+
+    return Listeners(
+        progress=listener(meter),
+        training=training_listener(meter),
+        warn=note,
+        tell=tell_end,
+    )
 
 
 def training_listener(meter: Meter) -> TrainingListener:

@@ -45,14 +45,20 @@ def collect_code(workspace: Path, put: Callable[[bytes], ObjectRef]) -> CodeFact
     root = Path(__file__).parents[1]
     return CodeFacts(
         codemix=_codemix_version(),
-        packages={
-            name: _files_digest(root / name)
-            for name in OUR_PACKAGES
-            if (root / name).is_dir()
-        },
+        packages=package_digests(),
         repository=inspect_repository(root, put, holds=root / "ledger" / "__init__.py"),
         workspace=inspect_repository(workspace, put),
     )
+
+
+def package_digests() -> dict[str, str]:
+    """Digest the files of each of our packages, as Python imports them."""
+    root = Path(__file__).parents[1]
+    return {
+        name: _files_digest(root / name)
+        for name in OUR_PACKAGES
+        if (root / name).is_dir()
+    }
 
 
 def collect_environment() -> EnvironmentFacts:

@@ -1,41 +1,46 @@
-"""`run` and `reproduce`: an experiment from its spec to an entry, and back.
+"""`run`: an experiment from its spec to an entry.
 
     run        spec  -> ready -> session -> RunRecorder    -> entry
     reproduce  entry -> ready -> session -> ReplayRecorder -> verdict
 
-Both train by the same code and differ in the recorder that is told of it.
+Both train by the same code and differ in the recorder that is told of it; the other one
+is in `reproduction`. With several processes all take the same way at the same time, and
+process 0 alone has a recorder that writes.
 """
 
 from __future__ import annotations
 
-import shutil
-import threading
-import uuid
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger.delivery import Delivery
 from ledger.entry import Entry
 from ledger.history import num_recorded_steps
-from ledger.recorder import COMPLETED, Diverged, Outcome, RunFacts
-from ledger.replay import ReplayRecorder
+from ledger.provenance import package_digests
+from ledger.recorder import COMPLETED, NullRecorder, Outcome
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger, Stored
-from runtime.devices import configure
+from runtime.devices import configure, deciding_settings
 from runtime.folder_lock import sole_user
+from runtime.launch import devices_of_one
+from runtime.processes import Processes, Tell, joined_processes
 from runtime.progress import (
     Listener,
     TrainingListener,
     ignore_progress,
     ignore_training,
 )
-from runtime.ready import ready_entry, ready_spec
+from runtime.ready import read_spec, ready_spec, ready_together
 from runtime.scoring import Evaluator
-from runtime.stopping import stopping_on_signals
+from runtime.stopping import Stopping, stopping_on_signals
 from specs.errors import CodemixError
+from specs.experiment import experiment_digest
 from specs.loading import load_experiment
+from specs.resolve import plan_experiment
 
 if TYPE_CHECKING:
     from runtime.checkpoint import CheckpointFolder, Restored
@@ -44,7 +49,33 @@ if TYPE_CHECKING:
 Warn = Callable[[str], None]
 """Told in one line of something that the user should know."""
 
-SHOWN_DIFFERENCES = 5
+
+@dataclass(frozen=True, kw_only=True)
+class Listeners:
+    """Who is told what while a run goes on."""
+
+    progress: Listener = ignore_progress
+    """How far pinning and preparing are."""
+    training: TrainingListener = ignore_training
+    """How far training is."""
+    warn: Warn = lambda _: None
+    """What the user should know and stops nothing."""
+    tell: Tell = lambda _: None
+    """Why this process ends, where it can't be raised: it hangs."""
+
+    def of(self, processes: Processes) -> Listeners:
+        """Return these in process 0, and nobody but `tell` in the others."""
+        return self if processes.is_first else Listeners(tell=self.tell)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What a run or a replay came to."""
+
+    stored: Stored | None
+    """The entry or verdict; None if it was stopped on purpose before the end."""
+    is_told_here: bool
+    """Whether this process is the one that tells it."""
 
 
 def run_folder(workspace: Path, identity: str) -> Path:
@@ -59,10 +90,8 @@ def run(
     ledger_uri: str | None = None,
     num_devices: int | None = None,
     stop_after: int | None = None,
-    progress: Listener = ignore_progress,
-    training: TrainingListener = ignore_training,
-    warn: Warn = lambda _: None,
-) -> Stored | None:
+    listeners: Listeners = Listeners(),
+) -> Ended:
     """Train, score and record the experiment of a spec.
 
     A run that was cut short goes on where its last checkpoint is. One that an entry
@@ -72,49 +101,93 @@ def run(
         spec_path: The spec; pinned first if it has no lock.
         evaluator: Scores the weights.
         ledger_uri: The MLflow store to deliver to; None: see `ledger.delivery`.
-        num_devices: Devices to use; None: as many as the batch has lanes for.
+        num_devices: Devices to use, of all processes together; None: as many as the
+            batch has lanes for.
         stop_after: Steps done after which to stop on purpose.
-        progress: Told how far pinning and preparing are.
-        training: Told how far training is.
-        warn: Told what went wrong without stopping the run.
-
-    Returns:
-        The entry; None if it was stopped on purpose before the end.
+        listeners: Told how far it is.
 
     Raises:
         SpecError: The spec is wrong.
-        InputError: Data, devices or disk are not as needed.
+        InputError: Data, devices or disk are not as needed, or another process was
+            started with something else.
         RunError: A loss or gradient is not finite.
         Diverged: A resumed run is not what was recorded: the machine changed.
-        KeyboardInterrupt: Stopped by a signal; the state is saved.
+        Preempted: Stopped by SIGTERM; the state is saved.
+        KeyboardInterrupt: Stopped by Ctrl-C; the state is saved.
+        ProcessLost: Another process is gone.
     """
-    evaluator.check(load_experiment(spec_path))
-    ready = ready_spec(spec_path, progress=progress)
-    configure(ready.plan.determinism, num_devices)
-    from runtime.session import open_session
-
-    session = open_session(ready, evaluator, num_devices=num_devices)
-    ledger = Ledger.open(ready.workspace)
-    folder = run_folder(ready.workspace, session.identity)
-    with sole_user(folder):
-        done = find_run(ledger, session.identity)
-        if done is not None:
-            warn(f"the ledger has this run already: entry {done.digest[:12]}")
-            return done
-        recorder = RunRecorder(
-            ledger, folder, delivery=Delivery(ready.workspace, folder, ledger_uri)
+    with joined_processes(listeners.tell) as processes:
+        listeners = listeners.of(processes)
+        experiment = load_experiment(spec_path)
+        evaluator.check(experiment)
+        plan = plan_experiment(experiment)
+        here = devices_of_one(plan, num_devices, processes.count)
+        configure(plan.determinism, here)
+        options = f"--devices {num_devices} --stop-after {stop_after}"
+        agree(processes, spec=experiment_digest(experiment), options=options)
+        ready = ready_together(
+            processes,
+            lambda: ready_spec(spec_path, progress=listeners.progress),
+            lambda _: read_spec(spec_path),
         )
-        with stopping_on_signals() as is_stopping:
-            return _recorded(
-                session,
-                recorder,
-                ledger,
-                folder,
-                stop_after=stop_after,
-                is_stopping=is_stopping,
-                training=training,
-                warn=warn,
+        processes.agree({"lock": ready.lock.digest})
+        from runtime.session import open_session
+
+        session = open_session(ready, evaluator, processes, num_devices=num_devices)
+        stored = _run_or_find(session, ledger_uri, stop_after, listeners)
+        return Ended(stored=stored, is_told_here=processes.is_first)
+
+
+def agree(processes: Processes, **facts: str) -> None:
+    """Check that all processes run the same code on the same facts.
+
+    Raises:
+        InputError: They don't; in all of them.
+    """
+    if processes.count > 1:
+        code = {f"code of {name}": one for name, one in package_digests().items()}
+        software = {name: version(name) for name in ("jax", "jaxlib", "numpy")}
+        processes.agree({**facts, **code, **software, **deciding_settings()})
+
+
+def open_ledger(workspace: Path, processes: Processes) -> Ledger:
+    """Open the ledger of a workspace, in process 0 to write it."""
+    if processes.is_first:
+        return Ledger.open(workspace)
+    return Ledger(workspace / ".codemix" / "ledger")
+
+
+def _run_or_find(
+    session: Session,
+    ledger_uri: str | None,
+    stop_after: int | None,
+    listeners: Listeners,
+) -> Stored | None:
+    """Return the entry that the ledger has of a run, or come to it."""
+    ready, processes = session.ready, session.processes
+    ledger = open_ledger(ready.workspace, processes)
+    folder = run_folder(ready.workspace, session.identity)
+
+    def find() -> str:
+        found = find_run(ledger, session.identity)
+        return found.digest if found is not None else ""
+
+    with sole_user(folder) if processes.is_first else nullcontext():
+        done = processes.from_first("done", find)
+        if done:
+            listeners.warn(f"the ledger has this run already: entry {done[:12]}")
+            return Stored(done, ledger.read(done))
+        delivery = Delivery(ready.workspace, folder, ledger_uri)
+        recorder = (
+            RunRecorder(ledger, folder, delivery=delivery)
+            if processes.is_first
+            else None
+        )
+        with stopping_on_signals() as stopping:
+            digest = _recorded(
+                session, recorder, ledger, folder, stop_after, stopping, listeners
             )
+    return Stored(digest, ledger.read(digest)) if digest else None
 
 
 def find_run(ledger: Ledger, identity: str) -> Stored | None:
@@ -130,115 +203,47 @@ def find_run(ledger: Ledger, identity: str) -> Stored | None:
     return None
 
 
-def reproduce(
-    text: str,
-    *,
-    workspace: Path,
-    evaluator: Evaluator,
-    num_devices: int | None = None,
-    progress: Listener = ignore_progress,
-    training: TrainingListener = ignore_training,
-    warn: Warn = lambda _: None,
-) -> Stored:
-    """Rebuild a ledger entry from its pinned data and compare, step by step.
-
-    Nothing of the original's checkpoints and token stores is needed, and none of its
-    checkpoints is read. Training stops at the first difference.
-
-    Args:
-        text: Beginning of the entry's digest, or its unique name.
-        workspace: The folder that holds `.dvc/`.
-        evaluator: Scores the weights.
-        num_devices: Devices to use; the number may differ from the original's.
-        progress: Told how far preparing is.
-        training: Told how far training is.
-        warn: Told what differs from the original before the first step.
-
-    Returns:
-        The verdict, which the ledger holds now.
-
-    Raises:
-        CheckFailed: The entry was changed since it was recorded.
-        InputError: There is no such entry, or its data is not here.
-    """
-    ledger = Ledger.open(workspace)
-    stored = ledger.find(text)
-    recorder = ReplayRecorder(stored, ledger)
-    entry = stored.entry
-    assert isinstance(entry, Entry), "ReplayRecorder refuses what is not a run"
-    ready = ready_entry(entry, ledger, workspace, progress=progress)
-    evaluator.check(ready.experiment)
-    isa = entry.devices.get("cpu_isa")
-    configure(entry.determinism, num_devices, isa if isinstance(isa, str) else None)
-    from runtime.checkpoint import CheckpointFolder
-    from runtime.session import open_session
-
-    session = open_session(ready, evaluator, num_devices=num_devices)
-    facts = session.facts(ledger, None)
-    _tell_differences(recorder, facts, warn)
-    folder = workspace / ".codemix" / "replays" / f"{stored.digest[:16]}-{_unique()}"
-    checkpoints = CheckpointFolder(folder / "checkpoints", ready.plan.model)
-    recorder.begin(facts)
-    outcome = COMPLETED
-    try:
-        with stopping_on_signals() as is_stopping:
-            step = session.train(
-                recorder,
-                checkpoints,
-                None,
-                stop_after=None,
-                is_stopping=is_stopping,
-                progress=training,
-            )
-        if step < ready.plan.num_steps:
-            raise KeyboardInterrupt
-    except Diverged as found:
-        outcome = Outcome(status="failed", reason=found.problems[0].what)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    recorder.finish(outcome)
-    assert recorder.digest is not None
-    return Stored(recorder.digest, ledger.read(recorder.digest))
-
-
 def _recorded(
     session: Session,
-    recorder: RunRecorder,
+    recorder: RunRecorder | None,
     ledger: Ledger,
     folder: Path,
-    *,
     stop_after: int | None,
-    is_stopping: threading.Event,
-    training: TrainingListener,
-    warn: Warn,
-) -> Stored | None:
-    """Train with a recorder that writes an entry, however it ends."""
-    checkpoints, restored = _restored(session, folder, warn)
-    resumed_from = restored.manifest.step if restored is not None else None
-    recorder.begin(session.facts(ledger, resumed_from))
-    num_steps = session.ready.plan.num_steps
+    stopping: Stopping,
+    listeners: Listeners,
+) -> str:
+    """Train, and write an entry, however it ends; return its digest if completed."""
+    processes, num_steps = session.processes, session.ready.plan.num_steps
+    checkpoints, restored = _restored(session, folder, listeners.warn)
+    if recorder is not None:
+        resumed_from = restored.manifest.step if restored is not None else None
+        recorder.begin(session.facts(ledger, resumed_from))
+    # What process 0 did takes longer than a collective operation waits.
+    processes.meet("begin")
     try:
         step = session.train(
-            recorder,
+            NullRecorder() if recorder is None else recorder,
             checkpoints,
             restored,
             stop_after=stop_after,
-            is_stopping=is_stopping,
-            progress=training,
+            is_stopping=stopping.event,
+            progress=listeners.training,
         )
     except BaseException as error:
-        _finish_failed(recorder, error)
-        raise
+        reason = processes.explain(error)
+        if recorder is not None:
+            _finish_failed(recorder, reason)
+        if reason is error:
+            raise
+        raise reason from error
     if step < num_steps:
         what = f"stopped after {step} of {num_steps} steps"
-        recorder.finish(Outcome(status="interrupted", reason=what))
-        if is_stopping.is_set():
-            raise KeyboardInterrupt
-        return None
-    recorder.finish(COMPLETED)
-    _tell_delivery(recorder, warn)
-    assert recorder.digest is not None
-    return Stored(recorder.digest, ledger.read(recorder.digest))
+        if recorder is not None:
+            recorder.finish(Outcome(status="interrupted", reason=what))
+        fix = "run the same command again: it goes on from there"
+        stopping.raise_reason(processes, f"{what}, and the state is saved", fix)
+        return ""
+    return processes.from_first("entry", lambda: _completed(recorder, listeners.warn))
 
 
 def _restored(
@@ -248,12 +253,23 @@ def _restored(
 
     path = folder / "checkpoints"
     checkpoints = CheckpointFolder(path, session.ready.plan.model)
+    recorded = session.processes.from_first(
+        "recorded", lambda: str(num_recorded_steps(folder))
+    )
     restored = checkpoints.restore_latest(
-        session.mesh, "sharded", at_most=num_recorded_steps(folder), warn=warn
+        session.mesh, session.gather, at_most=int(recorded), warn=warn
     )
     if restored is not None:
         warn(f"going on after step {restored.manifest.step:,}")
     return checkpoints, restored
+
+
+def _completed(recorder: RunRecorder | None, warn: Warn) -> str:
+    assert recorder is not None, "process 0 has it"
+    recorder.finish(COMPLETED)
+    _tell_delivery(recorder, warn)
+    assert recorder.digest is not None
+    return recorder.digest
 
 
 def _finish_failed(recorder: RunRecorder, error: BaseException) -> None:
@@ -275,17 +291,3 @@ def _tell_delivery(recorder: RunRecorder, warn: Warn) -> None:
             f"MLflow at {report.uri} has not got {report.waiting} records yet "
             f"({report.problem or 'it is slow'}); `codemix ledger sync` delivers them"
         )
-
-
-def _tell_differences(recorder: ReplayRecorder, facts: RunFacts, warn: Warn) -> None:
-    """Say what is not as it was, first suspect first, before hours are spent."""
-    differences = recorder.differences(facts)
-    told = [one for one in differences if one.rank != "incidental"]
-    for difference in told[:SHOWN_DIFFERENCES]:
-        warn(f"differs from the original: {difference}")
-    if len(told) > SHOWN_DIFFERENCES:
-        warn(f"and {len(told) - SHOWN_DIFFERENCES} more; the verdict lists them all")
-
-
-def _unique() -> str:
-    return uuid.uuid4().hex[:8]

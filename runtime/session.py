@@ -23,11 +23,13 @@ from runtime.canary import canary_digest
 from runtime.checkpoint import CheckpointFolder, Restored
 from runtime.identity import run_identity, stage_identities
 from runtime.loop import Training, train
+from runtime.mesh import build_mesh, choose_gather
 from runtime.numerics import NUMERICS_VERSION
+from runtime.processes import ALONE, Processes
 from runtime.progress import TrainingListener
 from runtime.ready import Ready
 from runtime.scoring import Evaluator, Score
-from runtime.state import Layout, TrainState, build_layout, initial_state
+from runtime.state import Gather, Layout, TrainState, build_layout, initial_state
 from runtime.token_losses import TokenLosses
 from specs.plan import PlannedStage
 
@@ -38,6 +40,8 @@ class Session:
 
     ready: Ready
     mesh: Mesh
+    gather: Gather
+    processes: Processes
     identities: list[str]
     """Of the stages, in order."""
     identity: str
@@ -54,6 +58,8 @@ class Session:
         for told_elsewhere in ("cpu", "jax", "jaxlib", "cores_visible"):
             del described[told_elsewhere]
         described["num_used"] = self.mesh.size
+        described["mesh"] = dict(self.mesh.shape)
+        described["gather"] = self.gather
         return RunFacts(
             identity=self.identity,
             experiment=ready.experiment,
@@ -96,6 +102,7 @@ class Session:
             cadence=ready.experiment.checkpoints,
             logging=ready.experiment.logging,
             score=_Scoring(self, recorder),
+            eos_id=ready.prepared.tokenizer.eos_id,
             stop_after=stop_after,
             is_stopping=is_stopping,
             progress=progress,
@@ -122,19 +129,25 @@ class Session:
         """Return the compiled losses of a stage; stages of one shape share them."""
         shape = (stage.sequences_per_step, stage.lane_sequences)
         if shape not in self._losses:
-            self._losses[shape] = TokenLosses(self.ready.plan, stage, layout)
+            self._losses[shape] = TokenLosses(
+                self.ready.plan, stage, layout, self.ready.prepared.tokenizer.eos_id
+            )
         return self._losses[shape]
 
     def _start(self, restored: Restored | None) -> tuple[TrainState, Layout, int]:
         if restored is not None:
             return restored.state, restored.layout, restored.manifest.step
         plan = self.ready.plan
-        layout = build_layout(plan, plan.stages[0], self.mesh)
+        layout = build_layout(plan, plan.stages[0], self.mesh, self.gather)
         return initial_state(plan, layout), layout, 0
 
 
 def open_session(
-    ready: Ready, evaluator: Evaluator, *, num_devices: int | None = None
+    ready: Ready,
+    evaluator: Evaluator,
+    processes: Processes = ALONE,
+    *,
+    num_devices: int | None = None,
 ) -> Session:
     """Find the devices and read what is scored; `devices.configure` came before.
 
@@ -142,11 +155,16 @@ def open_session(
         InputError: The devices don't fit the plan, or a benchmark is wrong.
     """
     baselines = evaluator.prepare(ready)
-    mesh = devices.build_mesh(ready.plan, num_devices)
+    # The devices of all processes find each other, and do not wait long.
+    processes.meet("devices")
+    parallel = ready.experiment.parallel
+    mesh = build_mesh(ready.plan, parallel, wanted=num_devices)
     identities = stage_identities(ready.plan, ready.lock, _numerics())
     return Session(
         ready=ready,
         mesh=mesh,
+        gather=choose_gather(ready.plan, parallel, mesh),
+        processes=processes,
         identities=identities,
         identity=run_identity(ready.experiment, ready.lock, identities),
         evaluator=evaluator,

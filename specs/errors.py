@@ -4,7 +4,9 @@
     |-- CheckFailed   exit 1  the answer is "no": it diverged, it does not verify
     |-- SpecError     exit 3  the author of the spec
     |-- InputError    exit 4  whoever owns the data, cache, checkpoint or machine
-    `-- RunError      exit 5  the experimenter: non-finite loss, out of memory
+    |-- RunError      exit 5  the experimenter: non-finite loss, out of memory
+    |-- ProcessLost   exit 69 whoever knows why another process of the run is gone
+    `-- Preempted     exit 75 nobody: the same command goes on where it was stopped
 
 Nothing here knows of the command line; `codemix_cli.main` turns a class into an exit
 code and a `Problem` into text.
@@ -86,3 +88,15 @@ class RunError(CodemixError):
     """Training itself failed."""
 
     exit_code = 5
+
+
+class ProcessLost(CodemixError):
+    """Another process of the same run is gone, so none of them can go on."""
+
+    exit_code = 69
+
+
+class Preempted(CodemixError):
+    """The machine is wanted back; the state is saved."""
+
+    exit_code = 75

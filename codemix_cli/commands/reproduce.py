@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from codemix_cli.entry_text import told_verdict
-from codemix_cli.output import Command, Result, note
-from codemix_cli.progress import listener, open_meter, training_listener
+from codemix_cli.output import Command, Result
+from codemix_cli.progress import open_meter, run_listeners
 from codemix_cli.reading import devices_option, entry_argument, workspace_here
 
 
@@ -22,22 +22,23 @@ def command(entry: str, devices: int | None) -> Result:
     """
     from evals.evaluator import Evaluator
     from ledger.verdict import Verdict
-    from runtime.experiment import reproduce
+    from runtime.reproduction import reproduce
 
     with open_meter() as meter:
-        stored = reproduce(
+        ended = reproduce(
             entry,
             workspace=workspace_here(),
             evaluator=Evaluator(),
             num_devices=devices,
-            progress=listener(meter),
-            training=training_listener(meter),
-            warn=note,
+            listeners=run_listeners(meter),
         )
+    stored = ended.stored
+    assert stored is not None
     assert isinstance(stored.entry, Verdict)
     verdict = stored.entry.to_json()
     return Result(
         data={"verdict": stored.digest, **verdict},
         text=told_verdict(stored.digest, verdict),
         ok=stored.entry.grade == "EXACT",
+        is_told_here=ended.is_told_here,
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from codemix_cli.entry_text import told_run
-from codemix_cli.output import Command, Result, note
-from codemix_cli.progress import listener, open_meter, training_listener
+from codemix_cli.output import Command, Result
+from codemix_cli.progress import open_meter, run_listeners
 from codemix_cli.reading import devices_option, ledger_option, spec_argument
 
 
@@ -36,21 +36,21 @@ def command(
     from runtime.experiment import run
 
     with open_meter() as meter:
-        stored = run(
+        ended = run(
             spec,
             evaluator=Evaluator(),
             ledger_uri=ledger,
             num_devices=devices,
             stop_after=stop_after,
-            progress=listener(meter),
-            training=training_listener(meter),
-            warn=note,
+            listeners=run_listeners(meter),
         )
+    stored = ended.stored
     if stored is None:
         return Result(
             data={"entry": None, "stopped_after": stop_after},
             text=f"stopped on purpose after {stop_after} steps",
             next_command=f"codemix run {spec}",
+            is_told_here=ended.is_told_here,
         )
     assert isinstance(stored.entry, Entry)
     entry = stored.entry.to_json()
@@ -63,4 +63,5 @@ def command(
         },
         text=told_run(stored.digest, entry),
         next_command=f"codemix reproduce {stored.digest[:12]}",
+        is_told_here=ended.is_told_here,
     )
