@@ -46,16 +46,15 @@ class Spread:
 def matrix_flops(model: PlannedModel, stage: PlannedStage) -> int:
     """Count the operations of a step's matrix products outside of attention.
 
-    6 T (matrices + V D), and what is computed twice: with `remat: attention` the
-    products of gate and up, 4 T D F per layer; with `block` all products of the layers.
+    6 T (matrices + V D); and unless `remat` is `none` once more the products that the
+    blocks begin with, 2 T per weight of queries, keys, values, gate and up. Those that
+    they end with are not needed twice.
     """
     tokens = stage.sequences_per_step * stage.sequence_length
     layers = model.layers * matrix_parameters_per_layer(model)
-    again = {
-        "none": 0,
-        "attention": 4 * model.layers * model.width * model.ffn_width,
-        "block": 2 * layers,
-    }[stage.remat]
+    key_width = model.width // model.heads * model.kv_heads
+    first = model.width * (model.width + 2 * key_width + 2 * model.ffn_width)
+    again = 0 if stage.remat == "none" else 2 * model.layers * first
     return tokens * (6 * (layers + model.vocab_size * model.width) + again)
 
 

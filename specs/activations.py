@@ -35,10 +35,10 @@ def choose_remat(model: PlannedModel, batch: Batch, tensor: int) -> Remat:
 def kept_bytes(model: PlannedModel, remat: Remat, num_tokens: int, tensor: int) -> int:
     """Return the bytes that all blocks of a device keep for the backward pass.
 
-    Per token and block: the block's input (a sequential block has two) is always kept;
-    queries, keys, values, what attention mixed and its log-sum-exp unless `remat` is
-    `block`; gate and up only where it is `none`. Tensor parallelism divides all but the
-    inputs.
+    Per token and block: the block's input; unless `remat` is `block` also what
+    attention mixed and its log-sum-exp; and where it is `none` queries, keys, values,
+    gate and up, and a sequential block's second input. Tensor parallelism divides all
+    but the inputs.
 
     Args:
         model: The sizes.
@@ -47,11 +47,12 @@ def kept_bytes(model: PlannedModel, remat: Remat, num_tokens: int, tensor: int) 
         tensor: Degree of tensor parallelism.
     """
     width = 2 if model.compute == "bfloat16" else 4
-    inputs = model.width * (1 if model.block == "parallel" else 2) * width
+    inputs = model.width * width
     if remat == "block":
-        return num_tokens * model.layers * model.width * width
-    key_width = model.width // model.heads * model.kv_heads
-    shared = (2 * model.width + 2 * key_width) * width + 4 * model.heads
+        return num_tokens * model.layers * inputs
+    shared = model.width * width + 4 * model.heads
     if remat == "none":
-        shared += 2 * model.ffn_width * width
+        key_width = model.width // model.heads * model.kv_heads
+        shared += (model.width + 2 * key_width + 2 * model.ffn_width) * width
+        inputs *= 1 if model.block == "parallel" else 2
     return num_tokens * model.layers * (inputs + shared // tensor)
