@@ -1,6 +1,6 @@
 """The TPU compiler as a function: steps in, what they take or why not out.
 
-It runs in a process of its own, which is started when there is something to compile.
+It runs in processes of its own, which are started when there is something to compile.
 Steps that are the same program are compiled once.
 """
 
@@ -25,7 +25,7 @@ ENVIRONMENT = {
     # The library guards chips with a lock file; none are used here.
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
 }
-"""Of the process that compiles."""
+"""Of the processes that compile."""
 
 Answer = CompiledStep | Refusal
 
@@ -49,22 +49,26 @@ def open_compiler(watch: Watch = ignore) -> Iterator[Callable[[CompileJob], Answ
     """
     answers: dict[str, Answer] = {}
     with ExitStack() as stack:
-        pools: list[WorkerPool] = []
+        # What a plan promises decides flags that jax reads once.
+        pools: dict[str, WorkerPool] = {}
 
         def compile_step(job: CompileJob) -> Answer:
             key = _key(job)
-            if key not in answers:
-                if not pools:
-                    pool = WorkerPool(
-                        "runtime.compile_task", num_workers=1, environ=ENVIRONMENT
-                    )
-                    pools.append(stack.enter_context(pool))
-                watch(job, None)
-                answers[key] = _ask(pools[0], job)
-                watch(job, answers[key])
+            if key in answers:
+                return answers[key]
+            promise = job.plan.determinism
+            if promise not in pools:
+                pools[promise] = stack.enter_context(_pool())
+            watch(job, None)
+            answers[key] = _ask(pools[promise], job)
+            watch(job, answers[key])
             return answers[key]
 
         yield compile_step
+
+
+def _pool() -> WorkerPool:
+    return WorkerPool("runtime.compile_task", num_workers=1, environ=ENVIRONMENT)
 
 
 def _ask(pool: WorkerPool, job: CompileJob) -> Answer:
