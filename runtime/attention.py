@@ -33,6 +33,9 @@ from runtime.attention_splash import can_splash, splash_attention
 from runtime.attention_xla import blocked_attention
 from specs.plan import PlannedModel
 
+NO_TOKEN = -1
+"""The end of documents, for models whose attention does not end there."""
+
 Kernel = Literal["xla", "splash", "cudnn"]
 
 
@@ -64,10 +67,11 @@ def build_attention(
         model: Its mask says whether documents matter.
         platform: Of the devices that the program is compiled for: `cpu`, `gpu`, `tpu`.
         length: Tokens of a sequence that the model sees at once.
-        eos_id: Last token of each document.
+        eos_id: Last token of each document; `NO_TOKEN` where documents don't matter.
     """
-    kernel = kernel_for(model, platform=platform, length=length)
     is_by_document = model.attention_mask == "document"
+    assert eos_id != NO_TOKEN or not is_by_document, "the end of documents is unknown"
+    kernel = kernel_for(model, platform=platform, length=length)
     return Attention(kernel, eos_id if is_by_document else None)
 
 

@@ -41,9 +41,6 @@ from runtime.tensors import layer_shape, part_shapes
 from specs.activations import Remat
 from specs.plan import PlannedModel
 
-NO_TOKEN = -1
-"""The end of documents, for models whose attention does not end there."""
-
 LOGITS_ON_CPU = 1 << 22
 """Logits that exist at once: 16 MiB of float32, about a processor's cache."""
 

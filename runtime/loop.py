@@ -17,8 +17,8 @@ import numpy as np
 from jax import Array
 
 from ledger.recorder import Recorder, StepRecord, TensorFacts
+from runtime.attention import NO_TOKEN
 from runtime.batches import BatchReader
-from runtime.blocks import NO_TOKEN
 from runtime.checkpoint import CheckpointFolder, weights_digest
 from runtime.failure import not_finite
 from runtime.fingerprint import fingerprint_hex

@@ -15,7 +15,7 @@ from jax import Array, lax
 from jax.sharding import NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
-from runtime.blocks import NO_TOKEN
+from runtime.attention import NO_TOKEN
 from runtime.fused import Parameters, fuse, nest
 from runtime.lane_sums import build_program, gather_rows
 from runtime.model import lane_token_losses

@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from runtime.blocks import NO_TOKEN
+from runtime.attention import NO_TOKEN
 from runtime.devices import return_free_memory
 from runtime.fingerprint import partial_fingerprint
 from runtime.lane_sums import LaneSums, build_lane_sums
@@ -50,6 +50,14 @@ class StepOutput(NamedTuple):
     """int32: devices whose process asks to stop."""
 
 
+class _Constants(NamedTuple):
+    """Arguments of the step that lie on the devices."""
+
+    turns: Turns
+    go_on: Array
+    stop: Array
+
+
 class TrainStep:
     """The compiled step of stages with one shape of batch."""
 
@@ -78,6 +86,7 @@ class TrainStep:
         )
         self._jitted = jax.jit(body, donate_argnums=1)
         self._executable: jax.stages.Compiled | None = None
+        self._constants: _Constants
 
     def __call__(
         self,
@@ -94,9 +103,16 @@ class TrainStep:
             learning_rate: Rounded to float32.
             is_stopping: Whether this process asks to stop.
         """
-        rate = np.float32(learning_rate)
-        stops = self._spread(np.full(self.layout.num_devices, is_stopping, np.int32))
-        arguments = (self._turns, state, tokens, rate, stops)
+        if self._executable is None:
+            # Once: an array that comes from the host costs every step.
+            self._constants = _Constants(
+                turns=jax.tree.map(self._everywhere, self._turns),
+                go_on=self._stops(False),
+                stop=self._stops(True),
+            )
+        known = self._constants
+        stops = known.stop if is_stopping else known.go_on
+        arguments = (known.turns, state, tokens, np.float32(learning_rate), stops)
         if self._executable is None:
             self._executable = self._jitted.lower(*arguments).compile()
             # Making the state and compiling leave free memory behind that would stay
@@ -130,6 +146,13 @@ class TrainStep:
         stops = jax.ShapeDtypeStruct(number, np.int32, sharding=spread)
         state = self.layout.abstract_state()
         return self._jitted.lower(self._turns, state, tokens, np.float32(0), stops)
+
+    def _stops(self, is_stopping: bool) -> Array:
+        return self._spread(np.full(self.layout.num_devices, is_stopping, np.int32))
+
+    def _everywhere(self, number: np.ndarray) -> Array:
+        sharding = NamedSharding(self.layout.mesh, PartitionSpec())
+        return jax.make_array_from_callback((), sharding, lambda _: np.asarray(number))
 
     def _spread(self, array: np.ndarray) -> Array:
         sharding = NamedSharding(self.layout.mesh, PartitionSpec(LANES))
