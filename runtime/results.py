@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jax.sharding import Mesh
 
     from runtime.checkpoint import CheckpointFolder, Restored
+    from runtime.state import Gather
 
 SPEC_SUFFIXES = (".yaml", ".yml")
 
@@ -51,7 +52,7 @@ class _Run:
     ledger: Ledger
     workspace: Path
 
-    def restore(self, stage: StageFacts, mesh: Mesh) -> Restored:
+    def restore(self, stage: StageFacts, mesh: Mesh, gather: Gather) -> Restored:
         """Load the checkpoint of a stage's end and check it against the entry."""
         checkpoints = self._checkpoints()
         if stage.stop_step not in checkpoints.steps():
@@ -61,7 +62,7 @@ class _Run:
                 fix=f"codemix reproduce {self.stored.digest[:12]} shows that it can be "
                 "made again; to keep one, copy the folder from where the run was",
             )
-        restored = checkpoints.restore(stage.stop_step, mesh, "step")
+        restored = checkpoints.restore(stage.stop_step, mesh, gather)
         if restored.manifest.tensors != self._expected(stage.stop_step):
             raise CheckFailed(
                 f"the checkpoint after step {stage.stop_step} is not the entry's",
@@ -134,7 +135,7 @@ def evaluate(
     expected = {(one.step, one.suite): one.values for one in run.entry.scores}
     scores: list[ScoreFacts] = []
     for stage in run.ended_stages:
-        restored = run.restore(stage, session.mesh)
+        restored = run.restore(stage, session.mesh, session.gather)
         for score in session.scores(restored.state, restored.layout, stage.stop_step):
             values = float_texts(score.values)
             scores.append(
@@ -166,14 +167,14 @@ def export(text: str, *, workspace: Path, folder: Path) -> list[str]:
     run = _find(text, workspace)
     plan, lock = run.plan, run.lock
     check_exportable(plan.model)
-    _configure(run.entry, 1)
+    _configure(run.entry, plan.tensor)
     from runtime.mesh import build_mesh
     from runtime.state import whole_tensor
 
     if not run.ended_stages:
         raise InputError("the run ended no stage", fix="codemix run SPEC goes on")
     stage = run.ended_stages[-1]
-    restored = run.restore(stage, build_mesh(plan, wanted=1))
+    restored = run.restore(stage, build_mesh(plan, wanted=plan.tensor), "step")
     assert lock.tokenizer_sha256 is not None
     return export_hf(
         plan.model,

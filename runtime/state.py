@@ -219,11 +219,23 @@ def state_from_tensors(
 
 
 def change_layout(state: TrainState, old: Layout, new: Layout) -> TrainState:
-    """Move a state to another layout, with the same bits."""
-    if old == new:
+    """Move a state to another layout, with the same bits, one tensor at a time."""
+    if (old.num_rows, old.mesh) == (new.num_rows, new.mesh):
         return state
-    tensors = dict(whole_tensors(state, old))
-    return state_from_tensors(tensors, int(state.num_updates), new)
+
+    def moved(rows: Rows) -> Rows:
+        return {
+            name: place_tensor(name, whole_tensor(rows[name], name, old), new)
+            for name in new.shapes
+        }
+
+    return TrainState(
+        weights=moved(state.weights),
+        mu=moved(state.mu),
+        nu=moved(state.nu),
+        num_updates=place_number(int(state.num_updates), new),
+        is_failed=place_number(int(state.is_failed), new),
+    )
 
 
 def _groups(state: TrainState) -> Iterator[tuple[str, Rows]]:
