@@ -10,14 +10,15 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup setup-bench run test test-full lint format bench lock clean
+.PHONY: help setup setup-bench setup-tpu run test test-full test-tpu lint format bench
+.PHONY: scaling lock clean
 
 help:
 	@echo "make run     train the quickstart on this machine, a few minutes"
 	@echo "make test    the default tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make setup   leave $(BIN)/codemix ready, and nothing else"
-	@echo "make test-full | format | bench | lock | clean: see CONTRIBUTING.md"
+	@echo "make test-full | test-tpu | format | bench | scaling | lock | clean: see CONTRIBUTING.md"
 
 setup: $(READY)
 
@@ -35,6 +36,13 @@ $(VENV)/.ready-bench: requirements-bench.txt $(READY)
 	$(PIP) install --requirement requirements-bench.txt
 	@touch $@
 
+setup-tpu: $(VENV)/.ready-tpu
+
+# The compiler for TPUs; it needs none.
+$(VENV)/.ready-tpu: $(READY)
+	$(PIP) install --no-build-isolation --editable '.[tpu]'
+	@touch $@
+
 # The stages of dvc.yaml before training, then training itself with its own output.
 run: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro --quiet prepare
@@ -45,6 +53,9 @@ test: setup
 
 test-full: setup
 	$(BIN)/python -m pytest -m "not gpu and not tpu and not network" $(PYTEST_ARGS)
+
+test-tpu: setup-tpu
+	$(BIN)/python -m pytest -m tpu -n0 $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -58,6 +69,10 @@ format: setup
 bench: setup-bench
 	$(BIN)/python bench/train_step.py
 	$(BIN)/python bench/recording.py
+
+# Compiles every preset for every size of v5e, and writes docs/scaling.md: an hour.
+scaling: setup-tpu
+	$(BIN)/python bench/scaling.py --write
 
 # Keeps the versions that still fit. To move one: make lock LOCK_ARGS="--upgrade-package jax".
 lock: setup

@@ -11,8 +11,6 @@ import re
 import time
 from typing import Any
 
-import numpy as np
-
 from runtime.accelerators import Slice, parse_slice
 from runtime.collectives import bytes_by_kind, find_collectives
 from runtime.compiled import CompiledStep, CompileJob, Moved, parse_refusal
@@ -47,18 +45,19 @@ def compile_step(job: CompileJob) -> dict[str, Any]:
     from runtime.devices import configure
 
     configure(job.plan.determinism, 1)
+    from runtime.mesh import mesh_of
     from runtime.state import build_layout
-    from runtime.train_step import TrainStep
+    from runtime.train_step import build_train_step
 
     where = parse_slice(job.slice_name)
-    devices = topology_devices(where)
-    shape = (job.slices, -1, job.plan.tensor)
-    mesh = _mesh(np.array(devices).reshape(shape))
+    mesh = mesh_of(topology_devices(where), job.plan, job.slices)
     stage = job.plan.stages[job.stage]
     layout = build_layout(job.plan, stage, mesh, gather=job.gather)
     start = time.monotonic()
     try:
-        compiled = TrainStep(job.plan, stage, layout).lower_abstract().compile()
+        # Which token ends a document decides nothing about the program but a number.
+        step = build_train_step(job.plan, stage, layout, eos_id=0)
+        compiled = step.lower_abstract().compile()
     except Exception as error:
         refusal = parse_refusal(str(error))
         if refusal is None:
@@ -69,7 +68,7 @@ def compile_step(job: CompileJob) -> dict[str, Any]:
     runs = count_runs(program, arguments)
     places = [tuple(device.coords[: len(where.grid)]) for device in mesh.devices.flat]
     memory = compiled.memory_analysis()
-    step = CompiledStep(
+    found = CompiledStep(
         argument_bytes=memory.argument_size_in_bytes,
         temporary_bytes=memory.peak_memory_in_bytes - memory.argument_size_in_bytes,
         peak_bytes=memory.peak_memory_in_bytes,
@@ -80,7 +79,7 @@ def compile_step(job: CompileJob) -> dict[str, Any]:
         unknown_loops=len(runs.unknown),
         seconds=time.monotonic() - start,
     )
-    return {"step": step.to_json()}
+    return {"step": found.to_json()}
 
 
 def topology_devices(where: Slice) -> list[Any]:
@@ -104,14 +103,6 @@ def topology_devices(where: Slice) -> list[Any]:
             fix="pip install 'codemix[tpu]'",
         ) from None
     return list(described.devices)
-
-
-def _mesh(devices: Any) -> Any:
-    from jax.sharding import Mesh
-
-    from runtime.numerics import BATCH, SLICE, TENSOR
-
-    return Mesh(devices, (SLICE, BATCH, TENSOR))
 
 
 def _cycles(program: Program, runs: Runs) -> int:
