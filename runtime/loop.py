@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
+import jax
 from jax import Array
 
 from ledger.recorder import Recorder, StepRecord, TensorFacts
@@ -224,7 +224,9 @@ class _StageLoop:
         """Wait for a step and report it; note whether some process asks to stop."""
         if pending is None:
             return
-        training, stage, output = self._training, self._stage, pending.output
+        training, stage = self._training, self._stage
+        # All at once: each array that is asked for alone costs as much as all of them.
+        output = jax.device_get(pending.output)
         if int(output.is_failed):
             raise self._failure(pending)
         now = time.monotonic()
@@ -240,8 +242,8 @@ class _StageLoop:
         training.recorder.step(
             StepRecord(
                 step=pending.step,
-                batch=fingerprint_hex(np.asarray(output.batch)),
-                weights=fingerprint_hex(np.asarray(output.weights)),
+                batch=fingerprint_hex(output.batch),
+                weights=fingerprint_hex(output.weights),
                 metrics=metrics if is_logged else None,
                 timings={"tokens_per_second": speed} if is_logged else None,
             )
