@@ -50,6 +50,9 @@ def _facts(report: Report) -> str:
             for kind, moved in stage["collectives"].items()
         )
         rows.append(["sent per step", sent or "nothing"])
+        if stage["unknown_loops"]:
+            told = f"{stage['unknown_loops']} of unknown turns, which count once"
+            rows.append(["loops", told])
     else:
         rows[-1][1] += ", at least, by formula: there is no compiler for it here"
     rows += [
