@@ -50,11 +50,9 @@ def command(
 
     Pure arithmetic, in under a second and on any machine. Once the spec is prepared it
     also tells how often each source is gone through, and refuses more than the spec
-    allows.
-
-    With --on the real compiler compiles the training step for a TPU slice, minutes
-    without any TPU: whether it fits, what it sends, how long it takes. What the spec
-    leaves to `auto` is chosen so that it fits.
+    allows. With --on the real compiler compiles the training step for a TPU slice, in
+    minutes and without any TPU: whether it fits, what it sends, how long it takes. What
+    the spec leaves to `auto` is chosen so that it fits.
     """
     from specs.loading import load_lock, lock_path
 
