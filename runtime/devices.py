@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import importlib.util
 import os
 import platform
 import sys
@@ -25,6 +26,9 @@ THREADS = 8
 the most host devices per process: with more devices XLA would raise it."""
 
 DEFAULT_ISA = "AVX2"
+
+GOOGLE, NVIDIA = "0x1ae0", "0x10de"
+"""Numbers of vendors on the PCI bus."""
 
 _DEVICE_COUNT = "--xla_force_host_platform_device_count"
 _WITHOUT_EFFECT = (_DEVICE_COUNT, "--xla_dump")
@@ -50,6 +54,7 @@ def configure(
         InputError: jax has started already, with other settings, or `XLA_FLAGS` asks
             for more host devices than exact mode has.
     """
+    _leave_absent_tpus_alone()
     given = xla_flags()
     if determinism == "exact":
         _check_host_devices(given)
@@ -125,6 +130,21 @@ def return_free_memory() -> None:
     )
     if trim is not None:
         trim(0)
+
+
+def _leave_absent_tpus_alone() -> None:
+    """Keep a TPU library that is there for planning from looking for chips.
+
+    It would ask the network for them, and complain at length.
+    """
+    is_installed = importlib.util.find_spec("libtpu") is not None
+    if is_installed and not _has_chips(GOOGLE) and not _has_chips(NVIDIA):
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+def _has_chips(vendor: str) -> bool:
+    found = Path("/sys/bus/pci/devices").glob("*/vendor")
+    return any(path.read_text("ascii").strip() == vendor for path in found)
 
 
 def _check_host_devices(flags: dict[str, str]) -> None:

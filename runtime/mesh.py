@@ -63,7 +63,7 @@ def build_mesh(
         wanted: Devices to use; default: as many as possible.
 
     Raises:
-        InputError: See `choose_num_devices` and `mesh_of`.
+        InputError: See `choose_num_devices`.
     """
     devices = jax.devices()
     num_devices = choose_num_devices(plan, len(devices), wanted)
@@ -79,16 +79,11 @@ def build_mesh(
 def mesh_of(devices: Sequence[Any], plan: Plan, num_slices: int = 1) -> Mesh:
     """Arrange devices: slices, then shares of the state, then parts of products.
 
-    Raises:
-        InputError: They can't be divided into so many slices.
+    Where there are fewer devices than slices, each is a slice: how many copies there
+    are changes no number.
     """
     groups = len(devices) // plan.tensor
-    if groups % num_slices:
-        raise InputError(
-            f"{len(devices)} devices, {plan.tensor} to a product, can't be divided "
-            f"into parallel.slices = {num_slices}",
-            fix=f"set parallel.slices to {groups} or less",
-        )
+    num_slices = min(num_slices, groups)
     # What is on one slice has fast links, and belongs together.
     ordered = sorted(devices, key=lambda device: getattr(device, "slice_index", 0) or 0)
     shape = (num_slices, groups // num_slices, plan.tensor)
