@@ -112,10 +112,12 @@ def drop_damaged(folder: Path) -> int:
     num_damaged = 0
     for entry in folder.glob(f"*{_ENTRY}"):
         path = _digest_path(entry)
-        expected = path.read_text("ascii", "replace") if path.exists() else None
-        if expected != sha256_of(entry):
-            num_damaged += expected is not None
-            _delete(entry)
+        # Another process may be deleting it too.
+        with suppress(FileNotFoundError):
+            expected = path.read_text("ascii", "replace") if path.exists() else None
+            if expected != sha256_of(entry):
+                num_damaged += expected is not None
+                _delete(entry)
     return num_damaged
 
 

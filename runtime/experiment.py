@@ -37,8 +37,9 @@ from runtime.progress import (
 from runtime.ready import read_spec, ready_spec, ready_together
 from runtime.scoring import Evaluator
 from runtime.stopping import Stopping, stopping_on_signals
+from runtime.storage import is_bucket
 from specs.errors import CodemixError
-from specs.experiment import experiment_digest
+from specs.experiment import Checkpoints, experiment_digest
 from specs.loading import load_experiment
 from specs.resolve import plan_experiment
 
@@ -76,6 +77,17 @@ class Ended:
     """The entry or verdict; None if it was stopped on purpose before the end."""
     is_told_here: bool
     """Whether this process is the one that tells it."""
+
+
+def checkpoint_location(
+    workspace: Path, identity: str, policy: Checkpoints
+) -> Path | str:
+    """Return where the checkpoints of a run lie."""
+    if policy.location is None:
+        return run_folder(workspace, identity) / "checkpoints"
+    if is_bucket(policy.location):
+        return f"{policy.location.rstrip('/')}/{identity[:16]}"
+    return workspace / policy.location / identity[:16]
 
 
 def run_folder(workspace: Path, identity: str) -> Path:
@@ -133,7 +145,13 @@ def run(
         processes.agree({"lock": ready.lock.digest})
         from runtime.session import open_session
 
-        session = open_session(ready, evaluator, processes, num_devices=num_devices)
+        session = open_session(
+            ready,
+            evaluator,
+            processes,
+            num_devices=num_devices,
+            warn=listeners.warn,
+        )
         stored = _run_or_find(session, ledger_uri, stop_after, listeners)
         return Ended(stored=stored, is_told_here=processes.is_first)
 
@@ -251,8 +269,13 @@ def _restored(
 ) -> tuple[CheckpointFolder, Restored | None]:
     from runtime.checkpoint import CheckpointFolder
 
-    path = folder / "checkpoints"
-    checkpoints = CheckpointFolder(path, session.ready.plan.model)
+    ready, policy = session.ready, session.ready.experiment.checkpoints
+    checkpoints = CheckpointFolder(
+        checkpoint_location(ready.workspace, session.identity, policy),
+        ready.plan.model,
+        session.processes,
+        policy,
+    )
     recorded = session.processes.from_first(
         "recorded", lambda: str(num_recorded_steps(folder))
     )

@@ -77,7 +77,13 @@ def reproduce(
         ready = _ready(entry, ledger, workspace, processes, listeners.progress)
         from runtime.session import open_session
 
-        session = open_session(ready, evaluator, processes, num_devices=num_devices)
+        session = open_session(
+            ready,
+            evaluator,
+            processes,
+            num_devices=num_devices,
+            warn=listeners.warn,
+        )
         digest = _replay(session, recorder, ledger, original.digest, listeners)
         verdict = Stored(digest, ledger.read(digest))
         return Ended(stored=verdict, is_told_here=processes.is_first)
@@ -113,7 +119,12 @@ def _replay(
     ready, processes = session.ready, session.processes
     name = processes.from_first("replay", lambda: f"{original[:16]}-{_unique()}")
     folder = ready.workspace / ".codemix" / "replays" / name
-    checkpoints = CheckpointFolder(folder / "checkpoints", ready.plan.model)
+    checkpoints = CheckpointFolder(
+        folder / "checkpoints",
+        ready.plan.model,
+        processes,
+        ready.experiment.checkpoints,
+    )
     if processes.is_first:
         facts = session.facts(ledger, None)
         _tell_differences(recorder, facts, listeners.warn)

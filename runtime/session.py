@@ -7,6 +7,7 @@ state, loop. It reports to the recorder that it is handed and keeps no history.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ledger.store import Ledger
 from runtime import devices
 from runtime.canary import canary_digest
 from runtime.checkpoint import CheckpointFolder, Restored
+from runtime.compile_cache import use_compile_cache
 from runtime.identity import run_identity, stage_identities
 from runtime.loop import Training, train
 from runtime.mesh import build_mesh, choose_gather
@@ -148,6 +150,7 @@ def open_session(
     processes: Processes = ALONE,
     *,
     num_devices: int | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> Session:
     """Find the devices and read what is scored; `devices.configure` came before.
 
@@ -157,6 +160,7 @@ def open_session(
     baselines = evaluator.prepare(ready)
     # The devices of all processes find each other, and do not wait long.
     processes.meet("devices")
+    use_compile_cache(warn)
     parallel = ready.experiment.parallel
     mesh = build_mesh(ready.plan, parallel, wanted=num_devices)
     identities = stage_identities(ready.plan, ready.lock, _numerics())
