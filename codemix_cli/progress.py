@@ -19,9 +19,9 @@ from codemix_cli.wording import duration, scaled
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from runtime.experiment import Listeners
     from runtime.progress import (
         Listener,
+        Listeners,
         Progress,
         TrainingListener,
         TrainingProgress,
@@ -66,7 +66,7 @@ def listener(meter: Meter) -> Listener:
 
 def run_listeners(meter: Meter) -> Listeners:
     """Return everything that `run` and `reproduce` report to."""
-    from runtime.experiment import Listeners
+    from runtime.progress import Listeners
 
     return Listeners(
         progress=listener(meter),

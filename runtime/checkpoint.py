@@ -1,62 +1,38 @@
-"""Checkpoints: states on disk that can be trusted, and resumed bit for bit.
+"""Checkpoints: states that can be trusted, and resumed bit for bit.
 
-    <folder>/00000120/state/         the state's rows, by Orbax: each process its shards
-    <folder>/00000120/manifest.json  digests of the whole tensors; written last
+    <location>/00000120/00-000000-000008.rows  rows of a share, see `row_files`
+    <location>/00000120/manifest.json          digests of all rows; written last
 
 A checkpoint without a manifest does not exist: a crash within a save leaves none. One
-whose tensors are not what the manifest says is set aside, never used and never deleted.
+whose rows are not what the manifest says is set aside, by the name of its manifest;
+it is never used and never deleted.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import jax
-import numpy as np
-import orbax.checkpoint as ocp
-from jax import Array
-from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from ledger.recorder import TensorFacts
-from runtime.state import (
-    Gather,
-    Layout,
-    TrainState,
-    place_number,
-    whole_tensors,
-)
+from runtime.loading import load_state
+from runtime.manifest import MANIFEST, Manifest
+from runtime.processes import ALONE, Processes
+from runtime.row_files import PREFIXES, copy_to_host
+from runtime.saving import Saving
+from runtime.state import Gather, Layout, TrainState
+from runtime.storage import open_storage
 from runtime.tensors import tensor_shapes
-from specs.atomic import write_atomically
-from specs.base import Value
 from specs.canonical import digest_of
 from specs.errors import InputError
+from specs.experiment import Checkpoints
 from specs.plan import PlannedModel
 
-MANIFEST = "manifest.json"
-
-_PREFIXES = ("", "mu.", "nu.")
-"""Of the names of the weights and of both moments."""
-
-
-class Manifest(Value):
-    """What a checkpoint holds."""
-
-    step: int
-    """Steps done, over the whole run."""
-    is_stage_end: bool
-    num_rows: int
-    """Rows that every tensor is cut into on disk; see `runtime.state`."""
-    num_updates: int
-    """Steps that the optimizer's moments have seen."""
-    tensors: dict[str, TensorFacts]
-    """Name -> facts of the whole tensor."""
+DAMAGED = "damaged.json"
+"""Name of the manifest of a checkpoint that was set aside."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,86 +45,128 @@ class Restored:
 
 
 class CheckpointFolder:
-    """The checkpoints of one run."""
+    """The checkpoints of one run, in a folder or in a bucket."""
 
-    def __init__(self, path: Path, model: PlannedModel) -> None:
-        """Take the folder, which need not be there yet."""
-        self.path = path
+    def __init__(
+        self,
+        location: Path | str,
+        model: PlannedModel,
+        processes: Processes = ALONE,
+        policy: Checkpoints | None = None,
+    ) -> None:
+        """Take the place, where there need not be anything yet.
+
+        Args:
+            location: A folder that all processes share, or the URI of a bucket.
+            model: That the states are of.
+            processes: All of them come to the same calls in the same order.
+            policy: Which checkpoints are kept; default: all.
+        """
+        self.location = str(location)
+        self._storage = open_storage(location)
         self._shapes = tensor_shapes(model)
+        self._processes = processes
+        self._policy = policy
+        self._saving: Saving | None = None
+        self._restored: Manifest | None = None
+        self._ends: dict[int, bool] = {}
+        """Step -> whether a stage ends there, as far as looked up."""
 
     def steps(self) -> list[int]:
         """Return the steps of the checkpoints that are there, the earliest first."""
-        found = self.path.glob(f"[0-9]*/{MANIFEST}")
-        names = [path.parent.name for path in found]
-        return sorted(int(name) for name in names if name.isdigit())
+        found = (name.split("/") for name in self._storage.names())
+        return sorted(
+            int(parts[0])
+            for parts in found
+            if parts[1:] == [MANIFEST] and parts[0].isdigit()
+        )
 
     def tensors(self, step: int) -> dict[str, TensorFacts] | None:
-        """Return the digests of a checkpoint; None where there is none."""
-        path = self._folder(step) / MANIFEST
-        if not path.exists():
-            return None
-        return Manifest.model_validate_json(path.read_bytes()).tensors
+        """Return the digests of a checkpoint that was restored; None for others."""
+        restored = self._restored
+        return restored.tensors if restored and restored.step == step else None
 
-    def save(
+    def start_saving(
         self, state: TrainState, layout: Layout, *, step: int, is_stage_end: bool
-    ) -> dict[str, TensorFacts]:
-        """Save a state; all processes must call it together.
+    ) -> None:
+        """Copy a state and begin to save it; all processes must call it together.
 
-        Returns:
-            The digests that the manifest holds.
+        An earlier save that still goes on is waited for. `saved` tells the end.
 
         Raises:
             InputError: The disk is full. Earlier checkpoints are as they were.
         """
-        folder = self._folder(step)
-        tensors = {
-            name: tensor_facts(tensor) for name, tensor in whole_tensors(state, layout)
-        }
-        manifest = Manifest(
+        if self._saving is not None:
+            self._saving.wait()
+        folder = _name(step)
+        self._processes.from_first("checkpoint", partial(self._cleared, folder))
+        self._saving = Saving(
+            self._storage,
+            folder,
+            copy_to_host(state, layout),
+            layout,
+            self._processes,
             step=step,
             is_stage_end=is_stage_end,
-            num_rows=layout.num_rows,
             num_updates=int(state.num_updates),
-            tensors=tensors,
+            then=self._prune,
         )
-        try:
-            if jax.process_index() == 0:
-                (folder / MANIFEST).unlink(missing_ok=True)
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
-            _everybody("checkpoint folder")
-            with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-                checkpointer.save(folder.absolute() / "state", _rows_of(state))
-            if jax.process_index() == 0:
-                write_atomically(folder / MANIFEST, manifest.to_bytes())
-        except Exception as error:
-            raise _explained(error, folder) from error
-        _everybody("checkpoint manifest")
-        return tensors
 
-    def restore(self, step: int, mesh: Mesh, gather: Gather) -> Restored:
-        """Load one checkpoint onto a mesh and check every tensor of it.
+    def saved(
+        self, *, is_waiting: bool = False
+    ) -> tuple[int, dict[str, TensorFacts]] | None:
+        """Return step and digests of a save that has ended since the last call.
+
+        Args:
+            is_waiting: Whether to wait for a save that goes on.
+
+        Returns:
+            None if there is none. Digests are known to process 0 alone.
 
         Raises:
-            InputError: It is not there, or not what its manifest says.
+            InputError: It failed: the disk is full. Earlier checkpoints are as they
+                were, and nothing is left of this one.
         """
-        folder = self._folder(step)
+        saving = self._saving
+        if saving is None or not (is_waiting or saving.is_done()):
+            return None
+        self._saving = None
+        saving.wait()
+        return saving.step, saving.tensors
+
+    def save(
+        self, state: TrainState, layout: Layout, *, step: int, is_stage_end: bool
+    ) -> dict[str, TensorFacts]:
+        """Save a state and wait until it is safe; see `start_saving`."""
+        self.start_saving(state, layout, step=step, is_stage_end=is_stage_end)
+        saved = self.saved(is_waiting=True)
+        assert saved is not None
+        return saved[1]
+
+    def restore(self, step: int, mesh: Mesh, gather: Gather) -> Restored:
+        """Load one checkpoint onto a mesh and check every row of it.
+
+        Raises:
+            InputError: It is not there, or not what its manifest says; in all
+                processes, if in one.
+        """
+        restored, problem = None, ""
         try:
-            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+            manifest = self._manifest(step)
             layout = Layout(self._shapes, manifest.num_rows, mesh, gather)
-            state = self._load(folder, manifest, layout)
-        # On damaged files Orbax raises whatever its own parsers stumble over.
-        except Exception as error:
-            raise _damaged(folder, f"can't be read: {_first_line(error)}") from error
-        wrong = [
-            name
-            for name, tensor in whole_tensors(state, layout)
-            if tensor_facts(tensor) != manifest.tensors.get(name)
-        ]
-        if wrong or set(manifest.tensors) != _names(self._shapes):
-            named = ", ".join(wrong[:3]) or "a tensor is missing"
-            raise _damaged(folder, f"is not what its manifest says: {named}")
-        return Restored(manifest=manifest, state=state, layout=layout)
+            state = load_state(self._storage, _name(step), manifest, layout)
+            restored = Restored(manifest=manifest, state=state, layout=layout)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            problem = _first_line(error)
+        problems = [one for one in self._processes.gather("restored", problem) if one]
+        if problems or restored is None:
+            raise InputError(
+                f"the checkpoint after step {step} is damaged: {problems[0]}",
+                file=f"{self.location}/{_name(step)}",
+                fix="use an earlier checkpoint",
+            )
+        self._restored = restored.manifest
+        return restored
 
     def restore_latest(
         self,
@@ -162,73 +180,78 @@ class CheckpointFolder:
 
         Args:
             mesh: To load onto.
-            gather: Of the layout on it.
+            gather: When steps gather the rows.
             at_most: Steps done at most: later ones are not on record after a power cut.
             warn: Told of each checkpoint that was set aside as damaged.
 
         Raises:
             InputError: There are checkpoints, and all of them are damaged.
         """
-        steps = [step for step in self.steps() if step <= at_most]
+        told = self._processes.from_first("steps", partial(self._swept, at_most))
+        steps = [int(step) for step in told.split()]
         for step in reversed(steps):
             try:
                 return self.restore(step, mesh, gather)
             except InputError as error:
-                aside = self._set_aside(step)
-                warn(f"{error.problems[0].what}; set aside as {aside.name}")
+                self._processes.from_first("aside", partial(self._aside, step))
+                warn(f"{error.problems[0].what}; it is set aside, see {DAMAGED} there")
         if steps:
             raise InputError(
                 "every checkpoint of the run is damaged",
-                file=str(self.path),
-                fix="delete the folder to train the run anew",
+                file=self.location,
+                fix="delete them to train the run anew",
             )
         return None
 
-    def prune(self, keep_last: int) -> None:
-        """Delete what the policy does not keep: all but stage ends and the last few.
+    def _prune(self) -> None:
+        """Delete what the policy does not keep; a checkpoint loses its manifest first.
 
-        A checkpoint that is being deleted loses its manifest first.
+        Kept are the ends of stages, multiples of `keep_every`, and the last few.
         """
-        if jax.process_index() != 0:
+        if self._policy is None:
             return
-        within = [step for step in self.steps() if not self._is_stage_end(step)]
-        for step in within[:-keep_last]:
-            folder = self._folder(step)
-            (folder / MANIFEST).unlink()
-            shutil.rmtree(folder, ignore_errors=True)
+        every = self._policy.keep_every
+        within = [
+            step
+            for step in self.steps()
+            if not self._is_stage_end(step) and (every is None or step % every)
+        ]
+        for step in within[: -self._policy.keep_last]:
+            self._storage.delete(f"{_name(step)}/{MANIFEST}")
+            self._storage.delete(_name(step))
 
     def _is_stage_end(self, step: int) -> bool:
-        raw = (self._folder(step) / MANIFEST).read_bytes()
-        return Manifest.model_validate_json(raw).is_stage_end
+        if step not in self._ends:
+            self._ends[step] = self._manifest(step).is_stage_end
+        return self._ends[step]
 
-    def _folder(self, step: int) -> Path:
-        return self.path / f"{step:08d}"
+    def _manifest(self, step: int) -> Manifest:
+        return Manifest.opened(self._storage.read(f"{_name(step)}/{MANIFEST}"))
 
-    def _set_aside(self, step: int) -> Path:
-        folder = self._folder(step)
-        aside = folder.with_name(f"{folder.name}.damaged")
-        if jax.process_index() == 0:
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
-        _everybody("checkpoint set aside")
-        return aside
+    def _cleared(self, folder: str) -> str:
+        """Make room for a checkpoint; what is there was never finished, or is old."""
+        self._storage.delete(f"{folder}/{MANIFEST}")
+        self._storage.delete(folder)
+        return ""
 
-    def _load(self, folder: Path, manifest: Manifest, layout: Layout) -> TrainState:
-        group = layout.abstract_state().weights
-        wanted = {"weights": group, "mu": group, "nu": group}
-        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-            groups = checkpointer.restore(folder.absolute() / "state", wanted)
-        return _state_of(groups, manifest.num_updates, layout)
+    def _swept(self, at_most: int) -> str:
+        """Delete what killed saves left; return the steps that can be restored."""
+        steps = self.steps()
+        ours = {_name(step) for step in steps}
+        names = [name.split("/") for name in self._storage.names()]
+        aside = {parts[0] for parts in names if parts[1:] == [DAMAGED]}
+        for folder in {parts[0] for parts in names} - ours - aside:
+            if folder.isdigit():
+                self._storage.delete(folder)
+        return " ".join(str(step) for step in steps if step <= at_most)
 
-
-def tensor_facts(tensor: np.ndarray[Any, Any]) -> TensorFacts:
-    """Digest one whole tensor, over its little-endian bytes in C order."""
-    little = np.ascontiguousarray(tensor, tensor.dtype.newbyteorder("<"))
-    return TensorFacts(
-        sha256=hashlib.sha256(little.data).hexdigest(),
-        shape=tensor.shape,
-        dtype=tensor.dtype.name,
-    )
+    def _aside(self, step: int) -> str:
+        """Take a damaged checkpoint out of use, and keep it to be looked at."""
+        folder = _name(step)
+        raw = self._storage.read(f"{folder}/{MANIFEST}")
+        self._storage.write(f"{folder}/{DAMAGED}", [raw])
+        self._storage.delete(f"{folder}/{MANIFEST}")
+        return ""
 
 
 def weights_digest(tensors: Mapping[str, TensorFacts]) -> str:
@@ -237,53 +260,13 @@ def weights_digest(tensors: Mapping[str, TensorFacts]) -> str:
         {
             name: facts.sha256
             for name, facts in tensors.items()
-            if not name.startswith(_PREFIXES[1:])
+            if not name.startswith(PREFIXES[1:])
         }
     )
 
 
-def _rows_of(state: TrainState) -> dict[str, dict[str, Array]]:
-    return {"weights": state.weights, "mu": state.mu, "nu": state.nu}
-
-
-def _state_of(
-    groups: dict[str, dict[str, Array]], num_updates: int, layout: Layout
-) -> TrainState:
-    return TrainState(
-        groups["weights"],
-        groups["mu"],
-        groups["nu"],
-        place_number(num_updates, layout),
-        place_number(0, layout),
-    )
-
-
-def _names(shapes: Mapping[str, object]) -> set[str]:
-    return {prefix + name for prefix in _PREFIXES for name in shapes}
-
-
-def _everybody(where: str) -> None:
-    if jax.process_count() > 1:
-        multihost_utils.sync_global_devices(where)
-
-
-def _damaged(folder: Path, what: str) -> InputError:
-    return InputError(
-        f"the checkpoint {what}", file=str(folder), fix="use an earlier checkpoint"
-    )
-
-
-def _explained(error: Exception, folder: Path) -> Exception:
-    # TensorStore reports a full disk as text of its own kind of error.
-    is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-    if is_full or "No space left" in str(error) or "Disk quota" in str(error):
-        return InputError(
-            "the disk is full, the checkpoint could not be saved",
-            file=str(folder),
-            fix="make room and run the same command again: it goes on from the last "
-            "checkpoint",
-        )
-    return error
+def _name(step: int) -> str:
+    return f"{step:08d}"
 
 
 def _first_line(error: Exception) -> str:

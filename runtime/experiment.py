@@ -10,7 +10,6 @@ process 0 alone has a recorder that writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -27,13 +26,8 @@ from ledger.store import Ledger, Stored
 from runtime.devices import configure, deciding_settings
 from runtime.folder_lock import sole_user
 from runtime.launch import devices_of_one
-from runtime.processes import Processes, Tell, joined_processes
-from runtime.progress import (
-    Listener,
-    TrainingListener,
-    ignore_progress,
-    ignore_training,
-)
+from runtime.processes import Processes, joined_processes
+from runtime.progress import SILENT, Listeners, Warn
 from runtime.ready import read_spec, ready_spec, ready_together
 from runtime.scoring import Evaluator
 from runtime.stopping import Stopping, stopping_on_signals
@@ -46,27 +40,6 @@ from specs.resolve import plan_experiment
 if TYPE_CHECKING:
     from runtime.checkpoint import CheckpointFolder, Restored
     from runtime.session import Session
-
-Warn = Callable[[str], None]
-"""Told in one line of something that the user should know."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listeners:
-    """Who is told what while a run goes on."""
-
-    progress: Listener = ignore_progress
-    """How far pinning and preparing are."""
-    training: TrainingListener = ignore_training
-    """How far training is."""
-    warn: Warn = lambda _: None
-    """What the user should know and stops nothing."""
-    tell: Tell = lambda _: None
-    """Why this process ends, where it can't be raised: it hangs."""
-
-    def of(self, processes: Processes) -> Listeners:
-        """Return these in process 0, and nobody but `tell` in the others."""
-        return self if processes.is_first else Listeners(tell=self.tell)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +75,7 @@ def run(
     ledger_uri: str | None = None,
     num_devices: int | None = None,
     stop_after: int | None = None,
-    listeners: Listeners = Listeners(),
+    listeners: Listeners = SILENT,
 ) -> Ended:
     """Train, score and record the experiment of a spec.
 

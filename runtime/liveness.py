@@ -51,6 +51,9 @@ class KeyValues(Protocol):
     ) -> None:
         """Set a key."""
 
+    def key_value_delete(self, key: str) -> None:
+        """Delete a key."""
+
     def key_value_dir_get(self, key: str) -> list[tuple[str, str]]:
         """Return all keys that begin so, with their values."""
 

@@ -7,23 +7,19 @@ next one to work on.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
 
 import jax
 from jax import Array
 
-from ledger.recorder import Recorder, StepRecord, TensorFacts
-from runtime.attention import NO_TOKEN
+from ledger.recorder import StepRecord, TensorFacts
 from runtime.batches import BatchReader
-from runtime.checkpoint import CheckpointFolder, weights_digest
+from runtime.checkpoint import weights_digest
 from runtime.failure import not_finite
 from runtime.fingerprint import fingerprint_hex
-from runtime.permutation import Ints
-from runtime.progress import TrainingListener, TrainingProgress, ignore_training
+from runtime.progress import TrainingProgress
 from runtime.state import (
     Layout,
     TrainState,
@@ -31,46 +27,11 @@ from runtime.state import (
     change_layout,
     with_fresh_optimizer,
 )
-from runtime.token_rows import Tokens
 from runtime.train_step import StepOutput, TrainStep, build_train_step
+from runtime.training import Training
 from specs.errors import RunError
-from specs.experiment import Checkpoints, Logging
 from specs.plan import Plan, PlannedStage
 from specs.schedule import learning_rate_at
-
-
-class Scorer(Protocol):
-    """Scores a state and reports the scores."""
-
-    def __call__(
-        self, state: TrainState, layout: Layout, *, step: int, is_stage_end: bool
-    ) -> None:
-        """Score the weights after `step` steps."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """What a run is trained with."""
-
-    plan: Plan
-    identities: list[str]
-    """Of the stages, in order."""
-    read_batch: Callable[[int, Ints], Tokens]
-    """Step, and the rows of it that this process needs -> B x (L + 1) tokens."""
-    sources_of: Callable[[int], Mapping[str, int]]
-    """Step -> source -> sequences, to tell what a failed step was trained on."""
-    recorder: Recorder
-    checkpoints: CheckpointFolder
-    cadence: Checkpoints
-    logging: Logging
-    score: Scorer
-    eos_id: int = NO_TOKEN
-    """Last token of each document."""
-    stop_after: int | None = None
-    """Steps done after which to stop on purpose."""
-    is_stopping: threading.Event = field(default_factory=threading.Event)
-    """Set from outside to stop at the next step."""
-    progress: TrainingListener = ignore_training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +124,8 @@ class _StageLoop:
         self._rows_here = take_step.rows_here()
         self._pending: _Pending | None = None
         self._last_report = time.monotonic()
+        self._weights_digest = ""
+        """Of the last checkpoint that was reported."""
 
     def run(self) -> None:
         """Take steps to the end of the stage, or until asked to stop."""
@@ -196,16 +159,20 @@ class _StageLoop:
                 training.score(
                     self.state, self._layout, step=self.step, is_stage_end=False
                 )
+            self._tell_saved(is_waiting=False)
             if is_saved and not is_ended:
                 self._save(is_stage_end=False)
+        if self.is_stopping:
+            self._tell_saved(is_waiting=True)
 
     def end(self, identity: str) -> None:
         """Save, score and close the stage; after a resume, once more to compare."""
         training, stage, step = self._training, self._stage, self.step
-        tensors = self._save(is_stage_end=True)
+        self._save(is_stage_end=True)
         training.score(self.state, self._layout, step=step, is_stage_end=True)
+        self._tell_saved(is_waiting=True)
         training.recorder.stage_end(
-            stage.name, step, identity=identity, weights_digest=weights_digest(tensors)
+            stage.name, step, identity=identity, weights_digest=self._weights_digest
         )
 
     def _dispatch(self, batches: Callable[[int], Array]) -> _Pending:
@@ -259,24 +226,35 @@ class _StageLoop:
         )
         self.is_stopping |= int(output.num_stop) > 0
 
-    def _save(self, *, is_stage_end: bool) -> Mapping[str, TensorFacts]:
-        """Save the state, unless it was restored from that very checkpoint."""
+    def _save(self, *, is_stage_end: bool) -> None:
+        """Begin to save the state, unless it was restored from that very checkpoint."""
         training, step = self._training, self.step
+        self._tell_saved(is_waiting=True)
         tensors = training.checkpoints.tensors(step)
         if tensors is None:
-            tensors = training.checkpoints.save(
+            training.checkpoints.start_saving(
                 self.state, self._layout, step=step, is_stage_end=is_stage_end
             )
-        training.recorder.checkpoint(step, tensors)
-        training.checkpoints.prune(training.cadence.keep_last)
+        else:
+            self._tell(step, tensors)
         self._last_report = time.monotonic()
-        return tensors
+
+    def _tell_saved(self, *, is_waiting: bool) -> None:
+        """Report a save that has ended."""
+        saved = self._training.checkpoints.saved(is_waiting=is_waiting)
+        if saved is not None:
+            self._tell(*saved)
+
+    def _tell(self, step: int, tensors: Mapping[str, TensorFacts]) -> None:
+        self._training.recorder.checkpoint(step, tensors)
+        self._weights_digest = weights_digest(tensors)
 
     def _failure(self, pending: _Pending) -> RunError:
         """Diagnose a step that was not finite, and keep the state before it."""
         output, self.step = pending.output, pending.step
         # A failed step leaves the state as it was, and so do those after it.
         self._save(is_stage_end=False)
+        self._tell_saved(is_waiting=True)
         drawn = self._training.sources_of(self.step)
         return not_finite(self._stage, self.step, output, pending.learning_rate, drawn)
 

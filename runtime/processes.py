@@ -89,6 +89,22 @@ class Processes:
         found: list[str] = json.loads(self.from_first(what, collect))
         return found
 
+    def collect(self, key: str, text: str) -> list[str]:
+        """Return the texts of all processes in process 0, and nothing in the others.
+
+        May be called from any thread, in any order; so the key must be given.
+        """
+        if self._store is None:
+            return [text]
+        keys = [f"codemix/{key}/{index}" for index in range(self.count)]
+        self._store.key_value_set(keys[self.index], f"={text}", allow_overwrite=True)
+        if not self.is_first:
+            return []
+        texts = [self._wait(one) for one in keys]
+        for one in keys:
+            self._store.key_value_delete(one)
+        return texts
+
     def meet(self, what: str) -> None:
         """Wait until all processes have come here."""
         self.gather(what, "")

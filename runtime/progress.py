@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from runtime.processes import Processes, Tell
+
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
@@ -47,3 +49,29 @@ TrainingListener = Callable[[TrainingProgress], None]
 
 def ignore_training(progress: TrainingProgress) -> None:
     """Listen to nothing."""
+
+
+Warn = Callable[[str], None]
+"""Told in one line of something that the user should know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listeners:
+    """Who is told what while a run goes on."""
+
+    progress: Listener = ignore_progress
+    """How far pinning and preparing are."""
+    training: TrainingListener = ignore_training
+    """How far training is."""
+    warn: Warn = lambda _: None
+    """What the user should know and stops nothing."""
+    tell: Tell = lambda _: None
+    """Why this process ends, where it can't be raised: it hangs."""
+
+    def of(self, processes: Processes) -> Listeners:
+        """Return these in process 0, and nobody but `tell` in the others."""
+        return self if processes.is_first else Listeners(tell=self.tell)
+
+
+SILENT = Listeners()
+"""Nobody is told anything."""

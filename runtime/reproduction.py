@@ -12,10 +12,10 @@ from ledger.recorder import COMPLETED, Diverged, NullRecorder, Outcome, RunFacts
 from ledger.replay import ReplayRecorder
 from ledger.store import Ledger, Stored
 from runtime.devices import configure
-from runtime.experiment import Ended, Listeners, Warn, agree, open_ledger
+from runtime.experiment import Ended, agree, open_ledger
 from runtime.launch import devices_of_one
 from runtime.processes import Processes, joined_processes
-from runtime.progress import Listener
+from runtime.progress import SILENT, Listener, Listeners, Warn
 from runtime.ready import Ready, read_entry, ready_entry, ready_together
 from runtime.scoring import Evaluator
 from runtime.stopping import stopping_on_signals
@@ -35,7 +35,7 @@ def reproduce(
     workspace: Path,
     evaluator: Evaluator,
     num_devices: int | None = None,
-    listeners: Listeners = Listeners(),  # noqa: B008  it is frozen
+    listeners: Listeners = SILENT,
 ) -> Ended:
     """Rebuild a ledger entry from its pinned data and compare, step by step.
 

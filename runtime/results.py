@@ -11,7 +11,7 @@ from ledger.floats import float_texts
 from ledger.recorder import TensorFacts
 from ledger.store import Ledger, Stored
 from runtime.devices import configure
-from runtime.experiment import run_folder
+from runtime.experiment import checkpoint_location
 from runtime.export import check_exportable, export_hf
 from runtime.progress import Listener, ignore_progress
 from runtime.ready import ready_entry
@@ -19,7 +19,7 @@ from runtime.scoring import Evaluator
 from runtime.tokenizer import tokenizer_path
 from specs.base import Value
 from specs.errors import CheckFailed, InputError
-from specs.experiment import experiment_digest
+from specs.experiment import Experiment, experiment_digest
 from specs.loading import load_experiment
 from specs.lock import Lock
 from specs.plan import Plan
@@ -58,7 +58,7 @@ class _Run:
         if stage.stop_step not in checkpoints.steps():
             raise InputError(
                 f"the checkpoint after step {stage.stop_step} is not here any more",
-                file=str(checkpoints.path),
+                file=checkpoints.location,
                 fix=f"codemix reproduce {self.stored.digest[:12]} shows that it can be "
                 "made again; to keep one, copy the folder from where the run was",
             )
@@ -66,7 +66,7 @@ class _Run:
         if restored.manifest.tensors != self._expected(stage.stop_step):
             raise CheckFailed(
                 f"the checkpoint after step {stage.stop_step} is not the entry's",
-                file=str(checkpoints.path),
+                file=checkpoints.location,
                 fix="restore the folder from where the run was",
             )
         return restored
@@ -74,8 +74,9 @@ class _Run:
     def _checkpoints(self) -> CheckpointFolder:
         from runtime.checkpoint import CheckpointFolder
 
-        folder = run_folder(self.workspace, self.entry.identity)
-        return CheckpointFolder(folder / "checkpoints", self.plan.model)
+        policy = Experiment.model_validate(self.entry.spec).checkpoints
+        location = checkpoint_location(self.workspace, self.entry.identity, policy)
+        return CheckpointFolder(location, self.plan.model)
 
     def _expected(self, step: int) -> dict[str, TensorFacts]:
         for checkpoint in self.entry.checkpoints:

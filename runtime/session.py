@@ -24,7 +24,7 @@ from runtime.canary import canary_digest
 from runtime.checkpoint import CheckpointFolder, Restored
 from runtime.compile_cache import use_compile_cache
 from runtime.identity import run_identity, stage_identities
-from runtime.loop import Training, train
+from runtime.loop import train
 from runtime.mesh import build_mesh, choose_gather
 from runtime.numerics import NUMERICS_VERSION
 from runtime.processes import ALONE, Processes
@@ -33,6 +33,7 @@ from runtime.ready import Ready
 from runtime.scoring import Evaluator, Score
 from runtime.state import Gather, Layout, TrainState, build_layout, initial_state
 from runtime.token_losses import TokenLosses
+from runtime.training import Training
 from specs.plan import PlannedStage
 
 

@@ -57,6 +57,26 @@ class Checkpoints(SpecValue):
     keep_last: Whole = 2
     """Checkpoints kept within a stage; those at stage ends are always kept."""
 
+    keep_every: Annotated[Whole, Field(examples=[10_000])] | None = None
+    """Steps between checkpoints that are always kept too; null: none of them."""
+
+    location: (
+        Annotated[Location, Field(examples=["s3://bucket/checkpoints"])] | None
+    ) = None
+    """Folder, `s3://` or `gs://` in which each run makes its own; null: beside the
+    run's journal. Changes no digest."""
+
+    @model_validator(mode="after")
+    def _kept_ones_are_made(self) -> Self:
+        if self.keep_every is not None and self.keep_every % self.every_steps:
+            raise broken(
+                f"must be a multiple of every_steps, which is {self.every_steps}; "
+                f"got {self.keep_every}",
+                "keep what is saved",
+                "keep_every",
+            )
+        return self
+
 
 class Logging(SpecValue):
     """When numbers are recorded."""
@@ -191,4 +211,6 @@ def experiment_digest(experiment: Experiment) -> str:
     counted = {key: document[key] for key in document if key not in NOT_HASHED}
     # A preset is a way of writing the sizes, and those are written out beside it.
     counted["model"] = {**counted["model"], "preset": None}
+    # Where states lie is no part of what they are.
+    counted["checkpoints"] = {**counted["checkpoints"], "location": None}
     return digest_of(counted)
