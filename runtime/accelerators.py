@@ -1,8 +1,9 @@
 """Accelerators by the names that one orders them by, and what their datasheets say.
 
-A name such as `v5e-256` is a TPU slice: chips on a grid, each joined to its neighbours.
-`8xh100` is GPUs in nodes of eight, each node round a switch. Numbers are the makers';
-how much of them a training step reaches is stated in `runtime.roofline`.
+A name such as `v5e-256` is a TPU slice: chips on a grid, each joined to its neighbours;
+`2xv5e-256` is two of them, joined by a network. `8xh100` is GPUs, eight to a node, each
+node round a switch. Numbers are the makers'; how much of them a training step reaches
+is stated in `runtime.roofline`.
 
 Cloud TPU counts chips in the names of v5e and v6e, and TensorCores, two to a chip, in
 those of v4 and v5p.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from specs.errors import InputError
@@ -157,7 +158,7 @@ _GRIDS = {"v4": _CUBIC[:-1], "v5e": _FLAT, "v5p": _CUBIC, "v6e": _FLAT}
 """Family -> grids of its slices. Those whose number of chips is no power of two are
 left out: the batch is spread over powers of two alone."""
 
-_TPU_NAME = re.compile(r"(v\d[a-z]?)-(\d+)")
+_TPU_NAME = re.compile(r"(?:(\d+)x)?(v\d[a-z]?)-(\d+)")
 _GPU_NAME = re.compile(r"(?:(\d+)x)?([a-z]+\d+)")
 
 
@@ -169,6 +170,8 @@ class Slice:
     family: str
     grid: Grid
     """Chips along each axis; of GPUs, their number alone."""
+    count: int = 1
+    """TPU slices of that grid, joined by a network. With it a power of two."""
 
     @property
     def chip(self) -> Chip:
@@ -178,7 +181,7 @@ class Slice:
     @property
     def num_chips(self) -> int:
         """Chips in all."""
-        return math.prod(self.grid)
+        return math.prod(self.grid) * self.count
 
     @property
     def num_devices(self) -> int:
@@ -187,7 +190,7 @@ class Slice:
 
     @property
     def topology(self) -> str:
-        """Return the name that the TPU compiler has for it, such as `v5e:4x8`."""
+        """Return what the TPU compiler calls one of the slices, such as `v5e:4x8`."""
         return f"{self.family}:{'x'.join(map(str, self.grid))}"
 
     @property
@@ -207,7 +210,8 @@ def parse_slice(name: str) -> Slice:
     """Look a name up, such as `v5e-256` or `8xh100`.
 
     Raises:
-        InputError: No such family, or no such size in the family.
+        InputError: No such family, no such size in the family, or a number of slices
+            or GPUs that is no power of two.
 
     >>> parse_slice("v5p-32").topology, parse_slice("16xh100").num_chips
     ('v5p:2x2x4', 16)
@@ -215,8 +219,8 @@ def parse_slice(name: str) -> Slice:
     # Cloud TPU's own word for a v5e slice.
     plain = name.strip().lower().replace("v5litepod-", "v5e-")
     tpu, gpu = _TPU_NAME.fullmatch(plain), _GPU_NAME.fullmatch(plain)
-    if tpu and tpu[1] in _GRIDS:
-        return _tpu_slice(tpu[1], int(tpu[2]))
+    if tpu and tpu[2] in _GRIDS:
+        return _several(int(tpu[1] or 1), _tpu_slice(tpu[2], int(tpu[3])))
     if gpu and CHIPS.get(gpu[2]) and CHIPS[gpu[2]].kind == "gpu":
         return _gpu_slice(gpu[2], int(gpu[1] or 1))
     raise InputError(
@@ -244,6 +248,18 @@ def _tpu_slice(family: str, number: int) -> Slice:
         path="--on",
         fix=f"use one of {', '.join(f'{family}-{size}' for size in sizes)}",
     )
+
+
+def _several(count: int, one: Slice) -> Slice:
+    if count == 1:
+        return one
+    if count < 1 or count & (count - 1):
+        raise InputError(
+            f"the number of slices must be a power of two, got {count}",
+            path="--on",
+            fix=f"use 2x{one.name}, 4x{one.name}, ...",
+        )
+    return replace(one, name=f"{count}x{one.name}", count=count)
 
 
 def _gpu_slice(family: str, number: int) -> Slice:

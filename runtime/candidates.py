@@ -45,6 +45,13 @@ def candidates_for(
     lanes_at_once = where.num_devices // parallel.tensor
     if lanes_at_once < parallel.slices:
         raise _too_few_devices(experiment, where)
+    if parallel.slices % where.count:
+        raise InputError(
+            f"{where.name} is {where.count} slices, but parallel.slices is "
+            f"{parallel.slices}: weights would be gathered over their network",
+            path="--on",
+            fix=f"set parallel.slices to {where.count}; it changes no number",
+        )
     found = [
         _candidate(experiment, choice, where)
         for choice in choices(experiment, is_open, lanes_at_once * batch.accumulation)

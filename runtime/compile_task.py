@@ -66,7 +66,10 @@ def compile_step(job: CompileJob) -> dict[str, Any]:
     program = parse_program(compiled.as_text())
     arguments = {"turns.one": 1, "turns.two": 2, "turns.rows": layout.rows_here}
     runs = count_runs(program, arguments)
-    places = [tuple(device.coords[: len(where.grid)]) for device in mesh.devices.flat]
+    places = [
+        (device.slice_index or 0, *device.coords[: len(where.grid)])
+        for device in mesh.devices.flat
+    ]
     memory = compiled.memory_analysis()
     found = CompiledStep(
         argument_bytes=memory.argument_size_in_bytes,
@@ -96,6 +99,7 @@ def topology_devices(where: Slice) -> list[Any]:
             platform="tpu",
             # A single chip is a machine of its own; others have four or more.
             **({"chips_per_host_bounds": (1, 1, 1)} if where.num_chips == 1 else {}),
+            **({"num_slices": where.count} if where.count > 1 else {}),
         )
     except (ImportError, OSError, RuntimeError) as error:
         raise InputError(

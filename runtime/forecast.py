@@ -120,33 +120,58 @@ def expected_collectives(
     weights = parameter_count(plan.model) // spread.tensor
     shares, is_whole = spread.shares, spread.gather == "step"
     turns = 1 if is_whole else _turns(plan, stage, spread)
-    everyone = (tuple(range(0, spread.where.num_devices, spread.tensor)),)
+    here = spread.where.num_devices // spread.slices
+    everyone = (tuple(range(0, here, spread.tensor)),)
     if shares > 1:
         others = weights * (shares - 1) // shares
         times = 1 if is_whole else 2 * turns
         yield _collective("all-gather", _width(plan.model) * others, times, everyone)
         if _is_exact(plan):
-            yield from _tree(4 * weights, turns, spread)
+            yield from _tree(4 * weights, turns, spread.tensor, here, spread)
         else:
             yield _collective("reduce-scatter", 4 * others, turns, everyone)
+    if spread.slices > 1:
+        yield from _sum_of_slices(4 * weights // shares, here, plan, spread)
     if spread.tensor > 1:
         tokens = stage.sequences_per_step * stage.sequence_length
         sums = plan.model.layers * (2 if plan.model.block == "parallel" else 4)
-        here = tokens // spread.lanes_at_once * plan.model.width * 4
+        summed = tokens // spread.lanes_at_once * plan.model.width * 4
         group = (tuple(range(spread.tensor)),)
-        yield _collective("all-reduce", 2 * here, sums, group)
+        yield _collective("all-reduce", 2 * summed, sums, group)
 
 
-def _tree(gradient_bytes: int, turns: int, spread: Spread) -> Iterator[Collective]:
-    """Yield the rounds of the fixed tree: each swaps half of what is left."""
-    for bit in range(spread.shares.bit_length() - 1):
-        hop = spread.tensor << bit
-        pairs = tuple(
-            (device, device ^ hop) for device in range(spread.where.num_devices)
-        )
-        yield _collective(
-            "collective-permute", gradient_bytes >> (bit + 1), turns, pairs
-        )
+def _tree(
+    given: int, turns: int, first: int, stop: int, spread: Spread
+) -> Iterator[Collective]:
+    """Yield the rounds of the fixed tree: each swaps half of what is left.
+
+    Args:
+        given: Bytes that are summed.
+        turns: How often.
+        first: Devices between the two that swap in the first round.
+        stop: Those in the first round that there is not.
+        spread: The devices.
+    """
+    hop = first
+    while hop < stop:
+        given //= 2
+        devices = range(spread.where.num_devices)
+        pairs = tuple((device, device ^ hop) for device in devices)
+        yield _collective("collective-permute", given, turns, pairs)
+        hop *= 2
+
+
+def _sum_of_slices(
+    given: int, here: int, plan: Plan, spread: Spread
+) -> Iterator[Collective]:
+    """Yield how copies of the state come by the same sums, once per step."""
+    group = (tuple(range(0, spread.where.num_devices, here)),)
+    others = given * (spread.slices - 1) // spread.slices
+    if _is_exact(plan):
+        yield from _tree(given, 1, here, spread.where.num_devices, spread)
+        yield _collective("all-gather", others, 1, group)
+    else:
+        yield _collective("all-reduce", 2 * others, 1, group)
 
 
 def _collective(kind: str, sent: int, runs: int, groups: Groups) -> Collective:

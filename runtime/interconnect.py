@@ -6,8 +6,9 @@ message goes the shortest way, one axis after another, and the busiest link sets
 time. So a swap with the neighbour is quick, and one with the chip eight away is eight
 times as much on the links between.
 
-GPUs of a node reach each other through its switch; beyond the node each has a network
-card, and a ring collective uses all cards of a node at once.
+TPU slices of several are joined by a network, of which each chip has a share. GPUs of a
+node reach each other through its switch; beyond the node each has a network card, and a
+ring collective uses all cards of a node at once.
 
 Collectives are added up, as if none could overlap with another.
 """
@@ -22,7 +23,7 @@ from runtime.accelerators import GPUS_PER_NODE, Slice
 from runtime.collectives import Collective, Groups
 
 Place = tuple[int, ...]
-"""Coordinates of a chip on the grid of its slice; of a GPU, its node and its place."""
+"""A device's slice or node, then its coordinates there; of a GPU, its number there."""
 
 _Link = tuple[Place, int, int]
 """From a chip, along an axis, up (1) or down (-1)."""
@@ -41,27 +42,28 @@ class Interconnect:
         return sum(one.runs * self._seconds(one) for one in collectives)
 
     def _seconds(self, one: Collective) -> float:
+        chip = self.slice.chip
+        inside = self._seconds_inside(one)
+        homes = ({self.places[device][0] for device in group} for group in one.groups)
+        if all(len(group) == 1 for group in homes):
+            return inside
+        is_ring_of_gpus = chip.kind == "gpu" and one.kind != "collective-permute"
+        cards = GPUS_PER_NODE if is_ring_of_gpus else 1
+        return max(inside, one.sent_bytes / (cards * chip.network_bandwidth))
+
+    def _seconds_inside(self, one: Collective) -> float:
+        """Return the time on the links of a slice, or through the switch of a node."""
         bandwidth = self.slice.chip.link_bandwidth
         if self.slice.chip.kind == "gpu":
-            return self._seconds_of_gpus(one)
+            return one.sent_bytes / bandwidth
         if one.kind == "collective-permute":
             return one.sent_bytes * self._busiest(one.groups) / bandwidth
         return one.sent_bytes / (bandwidth * max(1, self._ways(one.groups)))
 
-    def _seconds_of_gpus(self, one: Collective) -> float:
-        chip = self.slice.chip
-        inside = one.sent_bytes / chip.link_bandwidth
-        if all(
-            len({self.places[gpu][0] for gpu in group}) == 1 for group in one.groups
-        ):
-            return inside
-        cards = 1 if one.kind == "collective-permute" else GPUS_PER_NODE
-        return max(inside, one.sent_bytes / (cards * chip.network_bandwidth))
-
     def _ways(self, groups: Groups) -> int:
         """Return the links that a device of a group can use at once, one way."""
         ways = 0
-        for axis, is_ring in enumerate(self.slice.rings):
+        for axis, is_ring in enumerate(self.slice.rings, start=1):
             spans = max(
                 (
                     len({self.places[device][axis] for device in group})
@@ -76,17 +78,19 @@ class Interconnect:
         """Return how many messages the busiest link carries."""
         load: dict[_Link, float] = defaultdict(float)
         for sender, receiver in pairs:
-            for link, share in self._route(self.places[sender], self.places[receiver]):
+            start, stop = self.places[sender], self.places[receiver]
+            if start[0] != stop[0]:
+                continue  # by the network
+            for link, share in self._route(start, stop):
                 load[link] += share
         return max(load.values(), default=0.0)
 
     def _route(self, start: Place, stop: Place) -> Iterable[tuple[_Link, float]]:
         here = list(start)
-        for axis, size in enumerate(self.slice.grid):
+        for axis, size in enumerate(self.slice.grid, start=1):
             up = (stop[axis] - start[axis]) % size
-            for direction, hops, share in _ways_round(
-                up, size, stop[axis] > start[axis], self.slice.rings[axis]
-            ):
+            is_up, is_ring = stop[axis] > start[axis], self.slice.rings[axis - 1]
+            for direction, hops, share in _ways_round(up, size, is_up, is_ring):
                 for hop in range(hops):
                     place = [*here]
                     place[axis] = (start[axis] + direction * hop) % size

@@ -21,7 +21,7 @@ from runtime.forecast import (
     matrix_flops,
     traffic_bytes,
 )
-from runtime.interconnect import Interconnect
+from runtime.interconnect import Interconnect, Place
 from specs.costs import flops_per_token
 from specs.plan import Plan, PlannedStage
 
@@ -107,20 +107,20 @@ def model_flops_utilisation(
     return flops / (seconds * _flops(where))
 
 
-def row_by_row(where: Slice) -> list[tuple[int, ...]]:
+def row_by_row(where: Slice) -> list[Place]:
     """Return the places of a slice's devices in the order that the compiler has.
 
-    The first axis turns fastest. GPUs have their node and their place in it.
+    Slice by slice, the first axis fastest; GPUs node by node.
     """
     if where.chip.kind == "gpu":
         return [divmod(device, GPUS_PER_NODE) for device in range(where.num_devices)]
     places = []
-    for chip in range(where.num_chips):
-        place = []
+    for number in range(where.num_chips):
+        place, rest = [], number
         for size in where.grid:
-            chip, along = divmod(chip, size)
+            rest, along = divmod(rest, size)
             place.append(along)
-        places += [tuple(place)] * where.chip.devices
+        places += [(rest, *place)] * where.chip.devices
     return places
 
 

@@ -19,6 +19,7 @@ from specs.errors import InputError
         ("V6E-32", "v6e:4x8", 32, 32),
         ("v5p-32", "v5p:2x2x4", 16, 16),
         ("v4-8", "v4:2x2x1", 4, 8),
+        ("2xv5e-64", "v5e:8x8", 128, 128),
         ("16xh100", "h100:16", 16, 16),
         ("h200", "h200:1", 1, 1),
     ],
@@ -41,6 +42,7 @@ def test_names_are_those_that_one_orders_by(
         ("v5e-24", "use one of v5e-1, v5e-4, v5e-8, v5e-16, v5e-32"),
         ("v5p-4", "TensorCores, two to a chip"),
         ("12xh100", "must be a power of two, got 12"),
+        ("3xv5e-64", "use 2xv5e-64, 4xv5e-64, ..."),
         ("0xa100", "must be a power of two, got 0"),
     ],
 )

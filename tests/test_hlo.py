@@ -236,6 +236,15 @@ def test_a_ring_collective_uses_the_axes_that_its_groups_span() -> None:
         assert links.seconds([gather]) == 2 * 2 / ways
 
 
+def test_between_slices_a_chip_has_its_share_of_the_network() -> None:
+    where = parse_slice("2xv5e-16")
+    links = Interconnect(where, row_by_row(where))
+    inside = links.seconds([permute((0, 1))])
+    # The same place in the other slice, and one that is far away there.
+    for receiver in (16, 31):
+        assert links.seconds([permute((0, receiver))]) == inside * 50 / 3.1
+
+
 def test_gpus_beyond_a_node_are_as_slow_as_their_network() -> None:
     where = parse_slice("16xh100")
     links = Interconnect(where, row_by_row(where))

@@ -97,6 +97,16 @@ def test_messages_by_formula_are_gathers_and_the_rounds_of_the_tree() -> None:
     }
 
 
+def test_copies_of_the_state_add_up_their_sums_once() -> None:
+    whole, one = experiment()
+    alone = bytes_by_kind(expected_collectives(whole, one, spread("v5e-8")))
+    both = spread("2xv5e-8", slices=2)
+    sent = bytes_by_kind(expected_collectives(whole, one, both))
+    rows = 4 * WEIGHTS // 8
+    assert sent["collective-permute"] == alone["collective-permute"] + rows // 2
+    assert sent["all-gather"] == alone["all-gather"] + rows // 2
+
+
 def test_exactness_sends_no_more_than_a_plain_reduce_scatter_by_formula() -> None:
     whole, one = experiment()
     plain = whole.model_copy(update={"determinism": "fast"})
