@@ -67,6 +67,17 @@ class Checkpoints(SpecValue):
     run's journal. Changes no digest."""
 
     @model_validator(mode="after")
+    def _lie_where_they_can(self) -> Self:
+        scheme, has_scheme, _ = (self.location or "").partition("://")
+        if has_scheme and scheme not in {"s3", "gs"}:
+            raise broken(
+                f"must be a folder, s3:// or gs://, got {scheme}://",
+                "leave the scheme out for a folder",
+                "location",
+            )
+        return self
+
+    @model_validator(mode="after")
     def _kept_ones_are_made(self) -> Self:
         if self.keep_every is not None and self.keep_every % self.every_steps:
             raise broken(
