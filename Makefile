@@ -32,8 +32,12 @@ $(READY): requirements.lock pyproject.toml
 
 setup-bench: $(VENV)/.ready-bench
 
-$(VENV)/.ready-bench: requirements-bench.txt $(READY)
+# Levanter can't live beside what we need, so it has an environment of its own.
+$(VENV)/.ready-bench: requirements-bench.txt requirements-bench-levanter.txt $(READY)
 	$(PIP) install --requirement requirements-bench.txt
+	@test -x $(VENV)/levanter/bin/python || $(PYTHON) -m venv $(VENV)/levanter
+	$(VENV)/levanter/bin/python -m pip --quiet --disable-pip-version-check install \
+	    --requirement requirements-bench-levanter.txt
 	@touch $@
 
 setup-tpu: $(VENV)/.ready-tpu
@@ -67,7 +71,9 @@ format: setup
 	$(BIN)/ruff format .
 
 bench: setup-bench
-	$(BIN)/python bench/train_step.py
+	$(BIN)/python bench/train_step.py --size cpu-small cpu-medium
+	$(BIN)/python bench/input.py
+	$(BIN)/python bench/loop.py --size debug cpu-small
 	$(BIN)/python bench/recording.py
 
 # Compiles every preset for every size of v5e, and writes docs/scaling.md: an hour.

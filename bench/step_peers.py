@@ -1,75 +1,62 @@
 """The peers of `train_step.py`: the same training step by several programs.
 
-Run as a program this is one peer. It prints one JSON line when it has taken its first
-steps, and then one for each line with a number of steps that it reads.
+Run as a program this is one peer: `python -m bench.step_peers PEER SIZE`. It tells when
+it has taken its first steps, and then how long the next ones take, see `bench.turns`.
 """
 
 # B sequences, L sequence length
 
 from __future__ import annotations
 
-import json
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.step_jax import build_jax
+from bench.step_levanter import build_levanter
+from bench.step_sizes import (
+    BETAS,
+    CLIP_NORM,
+    LEARNING_RATE,
+    SIZES,
+    WEIGHT_DECAY,
+    Size,
+    Step,
+    random_tokens,
+)
+from bench.turns import tell
+
 if TYPE_CHECKING:
     from specs.plan import Plan
 
-Step = Callable[[], float]
-"""Takes one optimizer step, waits for all of it, and returns the loss."""
-
-LEARNING_RATE = 1e-3
 WARM_UP_STEPS = 2
 
 
-@dataclass(frozen=True)
-class Size:
-    """A model and a batch."""
+def build_codemix(size: Size, *, determinism: str) -> tuple[Step, int]:
+    """Build the step that `codemix run` takes, with all its records.
 
-    width: int
-    layers: int
-    heads: int
-    ffn_width: int
-    vocab_size: int
-    sequence_length: int
-    num_sequences: int
-    lane_sequences: int
-    """Of ours alone: it is what its exactness is about."""
-
-    @property
-    def tokens_per_step(self) -> int:
-        """Tokens that are predicted in one step."""
-        return self.num_sequences * self.sequence_length
-
-
-SIZES = {
-    "cpu-small": Size(256, 4, 4, 704, 4096, 256, 16, lane_sequences=4),
-    "cpu-medium": Size(512, 8, 8, 1408, 8192, 512, 8, lane_sequences=2),
-}
-
-
-def build_codemix(size: Size) -> tuple[Step, int]:
-    """Build the step that `codemix run` takes, in exact mode with all its records."""
+    One device per core in either mode: exact mode takes them by itself, and fast mode
+    is faster with them than with one device that has all cores.
+    """
     from runtime import devices
 
-    devices.configure("exact")
+    devices.configure(determinism, devices.default_devices())
 
     from runtime.mesh import build_mesh
     from runtime.state import build_layout, initial_state
     from runtime.train_step import build_train_step
 
-    plan = _plan(size)
+    plan = _plan(size, determinism)
     stage = plan.stages[0]
     layout = build_layout(plan, stage, build_mesh(plan))
     state = initial_state(plan, layout)
     train_step = build_train_step(plan, stage, layout)
-    tokens_BL = _tokens(size)
+    tokens_BL = random_tokens(size)
 
     def step() -> float:
         nonlocal state
@@ -108,15 +95,15 @@ def build_torch(size: Size, *, is_compiled: bool) -> tuple[Step, int]:
     forward = torch.compile(model) if is_compiled else model
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(
-        parameters, lr=LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1, fused=True
+        parameters, lr=LEARNING_RATE, betas=BETAS, weight_decay=WEIGHT_DECAY, fused=True
     )
     # It shifts the labels itself, so the last position of each sequence has none.
-    tokens = torch.from_numpy(_tokens(size)[:, :-1].astype(np.int64))
+    tokens = torch.from_numpy(random_tokens(size)[:, :-1].astype(np.int64))
 
     def step() -> float:
         loss = forward(input_ids=tokens, labels=tokens).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        torch.nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         return float(loss)
@@ -124,21 +111,21 @@ def build_torch(size: Size, *, is_compiled: bool) -> tuple[Step, int]:
     return step, sum(parameter.numel() for parameter in parameters)
 
 
-def build_torch_eager(size: Size) -> tuple[Step, int]:
-    """Build torch's step, one operation at a time."""
-    return build_torch(size, is_compiled=False)
-
-
-def build_torch_compiled(size: Size) -> tuple[Step, int]:
-    """Build torch's step, compiled by inductor."""
-    return build_torch(size, is_compiled=True)
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 PEERS: dict[str, Callable[[Size], tuple[Step, int]]] = {
-    "codemix": build_codemix,
-    "torch-eager": build_torch_eager,
-    "torch-compiled": build_torch_compiled,
+    "codemix": lambda size: build_codemix(size, determinism="exact"),
+    "codemix-fast": lambda size: build_codemix(size, determinism="fast"),
+    "torch-eager": lambda size: build_torch(size, is_compiled=False),
+    "torch-compiled": lambda size: build_torch(size, is_compiled=True),
+    "jax": lambda size: build_jax(size, num_devices=1),
+    "jax-spread": lambda size: build_jax(size, num_devices=_cores()),
+    "levanter": lambda size: build_levanter(size, num_devices=1),
+    "levanter-spread": lambda size: build_levanter(size, num_devices=_cores()),
 }
+"""`spread`: over one host device per core, where one device would have them all."""
 
 
 def serve(peer: str, size: Size) -> None:
@@ -148,7 +135,7 @@ def serve(peer: str, size: Size) -> None:
     first_loss = step()
     for _ in range(WARM_UP_STEPS - 1):
         step()
-    _tell(
+    tell(
         num_parameters=num_parameters,
         first_loss=first_loss,
         start_seconds=time.perf_counter() - started,
@@ -161,7 +148,7 @@ def serve(peer: str, size: Size) -> None:
             seconds.append(time.perf_counter() - wall)
             cpu_seconds.append(time.process_time() - cpu)
         kibibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        _tell(
+        tell(
             seconds=seconds,
             cpu_seconds=cpu_seconds,
             loss=loss,
@@ -169,17 +156,7 @@ def serve(peer: str, size: Size) -> None:
         )
 
 
-def _tell(**facts: object) -> None:
-    print(json.dumps(facts), flush=True)
-
-
-def _tokens(size: Size) -> np.ndarray:
-    shape = (size.num_sequences, size.sequence_length + 1)
-    rng = np.random.default_rng(0)
-    return rng.integers(0, size.vocab_size, shape, dtype=np.int32)
-
-
-def _plan(size: Size) -> Plan:
+def _plan(size: Size, determinism: str) -> Plan:
     from specs.costs import parameter_count
     from specs.plan import (
         Plan,
@@ -244,7 +221,7 @@ def _plan(size: Size) -> Plan:
         shuffle_unit=size.sequence_length,
         sources={},
         stages=(stage,),
-        determinism="exact",
+        determinism=determinism,
         tensor=1,
         num_parameters=parameter_count(model),
     )

@@ -1,15 +1,20 @@
-"""Training steps of codemix and of transformers' Cohere model, in alternation.
+"""Training steps of codemix, torch, plain JAX and Levanter, in alternation.
 
-    python bench/train_step.py [--size cpu-small] [--rounds 8] [--json]
+    python bench/train_step.py [--size cpu-small cpu-medium] [--rounds 8] [--json]
 
-Every peer is a process of its own. In each round every peer takes a few steps while the
-others wait, so that whatever else the machine does is shared out among them. What
-counts is the ratio: seconds are of this machine on this day.
+Every peer is a process of its own, and they take turns. What counts is the ratio:
+seconds are of this machine on this day.
 
-Ours is the step that `codemix run` takes: exact mode, one device per core, the sum
-over lanes, clipping, AdamW, fingerprints of weights and batch. Theirs is
-`CohereForCausalLM` with its own loss, fused AdamW and clipping, eager and compiled.
-Same sizes, same tokens, float32, the same cores. Torch and transformers are optional.
+- codemix: the step that `codemix run` takes, in exact mode: one device per core, the
+  sum over lanes, clipping, AdamW, fingerprints of weights and batch. codemix-fast is
+  the same without exactness, on the same devices.
+- torch: `CohereForCausalLM` of transformers, which is the same model, with its own
+  loss, fused AdamW and clipping; eager and compiled.
+- jax: a plain step, layers scanned, einsum attention, optax; one device with all cores,
+  and `jax-spread` one device per core.
+- levanter: its own trainer and its Llama; the same, and `levanter-spread`.
+
+Same sizes, same tokens, float32, the same cores. What is not installed is left out.
 """
 
 from __future__ import annotations
@@ -17,105 +22,77 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.step_peers import PEERS, SIZES, Size  # noqa: E402
+from bench.step_peers import PEERS  # noqa: E402
+from bench.step_sizes import SIZES, Size  # noqa: E402
+from bench.turns import Peer, machine, take_turns  # noqa: E402
 
-OURS = "codemix"
+OURS, FAST = "codemix", "codemix-fast"
+JAX_PEERS = ("jax", "jax-spread", "levanter", "levanter-spread")
+TORCH = "torch-compiled"
 
+LEVANTER_PYTHON = Path(sys.prefix) / "levanter" / "bin" / "python"
 
-class Peer:
-    """A process that takes steps when it is asked to."""
-
-    def __init__(self, name: str, size_name: str) -> None:
-        self.name = name
-        self.seconds: list[float] = []
-        self.cpu_seconds: list[float] = []
-        self.peak_mib = 0.0
-        self._arguments = ["-m", "bench.step_peers", name, size_name]
-        self._process = subprocess.Popen(
-            [sys.executable, *self._arguments],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        self.start = self._read()
-
-    def take_steps(self, count: int) -> None:
-        """Let it take steps, and keep what it measured."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{count}\n")
-        self._process.stdin.flush()
-        facts = self._read()
-        self.seconds += facts["seconds"]
-        self.cpu_seconds += facts["cpu_seconds"]
-        self.peak_mib = facts["peak_mib"]
-
-    def stop(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._process.wait()
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            command = f"echo 1 | python {' '.join(self._arguments)}"
-            raise SystemExit(f"{self.name} ended; to see why: {command}")
-        facts: dict[str, Any] = json.loads(line)
-        return facts
+Figures = dict[str, float]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     options = _parse(arguments)
-    names, missing = _available(options.peers)
+    names = [name for name in options.peers if _is_installed(name)]
+    missing = [name for name in options.peers if name not in names]
     sizes = {
         name: measure(name, names, rounds=options.rounds, steps=options.steps)
         for name in options.size
     }
-    report = {"machine": _machine(), "missing": missing, "sizes": sizes}
+    report = {"machine": machine(), "missing": missing, "sizes": sizes}
     if options.json:
         print(json.dumps(report, indent=2))
         return
-    print(_machine())
+    print(machine())
     for name in missing:
-        print(f"{name} is not measured: torch or transformers is not installed")
+        print(f"{name} is not measured: it is not installed, see `make setup-bench`")
     for name, peers in sizes.items():
         print_table(name, peers)
 
 
 def measure(
     size_name: str, names: Sequence[str], *, rounds: int, steps: int
-) -> dict[str, dict[str, float]]:
+) -> dict[str, Figures]:
     """Run all peers of one size in alternation; name -> figures."""
-    peers = [Peer(name, size_name) for name in names]
+    peers: list[Peer] = []
     try:
-        for turn in range(rounds):
-            # Each goes first in turn: a peer may leave a warm or a busy core behind.
-            for peer in peers[turn % len(peers) :] + peers[: turn % len(peers)]:
-                peer.take_steps(steps)
+        for name in names:
+            is_levanter = name.startswith("levanter")
+            python = str(LEVANTER_PYTHON) if is_levanter else sys.executable
+            arguments = ["-m", "bench.step_peers", name, size_name]
+            # Each start compiles: what another run left would make it incomparable.
+            environment = {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+            peers.append(Peer(name, arguments, python=python, environment=environment))
+        take_turns(peers, rounds=rounds, count=steps)
     finally:
         for peer in peers:
             peer.stop()
     return {peer.name: _figures(peer, SIZES[size_name]) for peer in peers}
 
 
-def print_table(size_name: str, peers: dict[str, dict[str, float]]) -> None:
-    """Print the peers of a size, and how ours compares with the fastest of the rest."""
-    print(f"\n{size_name}: {peers[next(iter(peers))]['num_parameters'] / 1e6:.2f}M")
+def print_table(size_name: str, peers: dict[str, Figures]) -> None:
+    """Print one size, and ours against the others."""
+    size = SIZES[size_name]
+    num_parameters = max(x["num_parameters"] for x in peers.values())
+    print(
+        f"\n{size_name}: {num_parameters / 1e6:.2f}M parameters, "
+        f"{size.num_sequences} sequences of {size.sequence_length}, "
+        f"lanes of {size.lane_sequences}; medians of "
+        f"{min(x['num_steps'] for x in peers.values()):.0f} steps\n"
+    )
     print("| peer | s/step | CPU s/step | tokens/s | GFLOP/s | peak MiB | start s |")
     print("|---|---|---|---|---|---|---|")
     for name, x in peers.items():
@@ -124,54 +101,56 @@ def print_table(size_name: str, peers: dict[str, dict[str, float]]) -> None:
             f"{x['tokens_per_second']:,.0f} | {x['gflops']:.0f} | "
             f"{x['peak_mib']:,.0f} | {x['start_seconds']:.0f} |"
         )
-    others = {name: x for name, x in peers.items() if name != OURS}
-    if OURS not in peers or not others:
+    print()
+    if OURS not in peers:
         return
-    fastest = max(others, key=lambda name: others[name]["tokens_per_second"])
-    ours, theirs = peers[OURS], others[fastest]
+    jax_peers = [name for name in JAX_PEERS if name in peers]
+    if jax_peers:
+        best = max(jax_peers, key=lambda name: peers[name]["tokens_per_second"])
+        _compare(peers, best, "the fastest on JAX")
+    if TORCH in peers:
+        _compare(peers, TORCH, "compiled torch")
+    if FAST in peers:
+        cost = peers[OURS]["seconds"] / peers[FAST]["seconds"] - 1
+        cpu = peers[OURS]["cpu_seconds"] / peers[FAST]["cpu_seconds"] - 1
+        print(f"exact against fast: {cost:+.1%} time, {cpu:+.1%} CPU time")
+
+
+def _compare(peers: dict[str, Figures], name: str, what: str) -> None:
+    ours, theirs = peers[OURS], peers[name]
     speed = ours["tokens_per_second"] / theirs["tokens_per_second"]
-    memory = ours["peak_mib"] / theirs["peak_mib"]
     work = theirs["cpu_seconds"] / ours["cpu_seconds"]
+    memory = ours["peak_mib"] / theirs["peak_mib"]
     print(
-        f"codemix against {fastest}: {speed:.2f}x tokens/s, "
+        f"codemix against {what}, {name}: {speed:.2f}x tokens/s, "
         f"{work:.2f}x tokens per CPU second, {memory:.2f}x memory"
     )
 
 
-def _figures(peer: Peer, size: Size) -> dict[str, float]:
-    seconds = statistics.median(peer.seconds)
+def _figures(peer: Peer, size: Size) -> Figures:
+    seconds = statistics.median(peer.all_of("seconds"))
     num_parameters = peer.start["num_parameters"]
     return {
         "seconds": seconds,
-        "best_seconds": min(peer.seconds),
-        "cpu_seconds": statistics.median(peer.cpu_seconds),
+        "best_seconds": min(peer.all_of("seconds")),
+        "cpu_seconds": statistics.median(peer.all_of("cpu_seconds")),
         "tokens_per_second": size.tokens_per_step / seconds,
         # The usual count: six per parameter and token, without attention's scores.
         "gflops": 6 * num_parameters * size.tokens_per_step / seconds / 1e9,
-        "peak_mib": peer.peak_mib,
+        "peak_mib": max(turn["peak_mib"] for turn in peer.turns),
         "start_seconds": peer.start["start_seconds"],
         "num_parameters": num_parameters,
         "first_loss": peer.start["first_loss"],
-        "num_steps": len(peer.seconds),
+        "num_steps": len(peer.all_of("seconds")),
     }
 
 
-def _available(wanted: Sequence[str]) -> tuple[list[str], list[str]]:
-    has_torch = all(importlib.util.find_spec(x) for x in ("torch", "transformers"))
-    names = [name for name in wanted if name == OURS or has_torch]
-    return names, [name for name in wanted if name not in names]
-
-
-def _machine() -> str:
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text("utf-8", "replace").splitlines():
-            if line.startswith("model name"):
-                model = line.partition(":")[2].strip()
-                break
-    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
-    return f"{len(os.sched_getaffinity(0))} cores of {model}; load averages {load}"
+def _is_installed(name: str) -> bool:
+    if name.startswith("levanter"):
+        return LEVANTER_PYTHON.exists()
+    if name.startswith("torch"):
+        return all(importlib.util.find_spec(x) for x in ("torch", "transformers"))
+    return True
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
