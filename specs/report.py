@@ -53,6 +53,8 @@ def _stage_report(stage: PlannedStage) -> dict[str, Any]:
         "num_sequences": stage.num_sequences,
         "sequences_per_step": stage.sequences_per_step,
         "sequence_length": stage.sequence_length,
+        "lane_sequences": stage.lane_sequences,
+        "remat": stage.remat,
         "sequences": stage.sequences,
         "learning_rate": stage.learning_rate.to_json(),
         "optimizer": stage.optimizer,

@@ -176,13 +176,16 @@ def _stages(report: Report) -> str:
             f"{stage['start_step']:,}-{stage['stop_step'] - 1:,}",
             scaled(stage["num_tokens"]),
             f"{stage['sequences_per_step']} x {stage['sequence_length']}",
+            str(stage["lane_sequences"]),
+            stage["remat"],
             _rate(stage["learning_rate"]),
             stage["optimizer"],
         ]
         for stage in report["stages"]
     ]
-    header = ["stage", "steps", "tokens", "batch", "learning rate", "optimizer"]
-    return table([header, *rows], right=[1, 2, 3])
+    header = ["stage", "steps", "tokens", "batch", "lane", "remat"]
+    header += ["learning rate", "optimizer"]
+    return table([header, *rows], right=[1, 2, 3, 4])
 
 
 def _rate(rate: dict[str, Any]) -> str:
