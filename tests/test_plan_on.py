@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from codemix_cli.main import cli
+from runtime import compile_ahead
 from runtime.compiled import (
     CompiledStep,
     CompileJob,
@@ -20,6 +21,7 @@ from runtime.compiled import (
     parse_refusal,
 )
 from specs.loading import load_experiment
+from specs.resolve import plan_experiment
 
 GIB = 1024**3
 
@@ -328,3 +330,46 @@ def test_a_missing_compiler_is_told_with_how_to_get_it(
     with pytest.raises(InputError, match="TPU support not installed") as caught:
         topology_devices(parse_slice("v5e-16"))
     assert "pip install 'codemix[tpu]'" in str(caught.value)
+
+
+def test_steps_that_are_one_program_are_compiled_once_by_a_process_per_promise(
+    spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools: list[Any] = []
+    asked: list[tuple[Any, str]] = []
+
+    @contextmanager
+    def pool() -> Iterator[Any]:
+        pools.append(object())
+        yield pools[-1]
+
+    def ask(where: Any, job: CompileJob) -> CompiledStep | Refusal:
+        asked.append((where, job.gather))
+        return answered(GIB)
+
+    monkeypatch.setattr(compile_ahead, "_pool", pool)
+    monkeypatch.setattr(compile_ahead, "_ask", ask)
+    plans = [
+        plan_experiment(load_experiment(spec)).model_copy(
+            update={"determinism": promise}
+        )
+        for promise in ("exact", "fast")
+    ]
+
+    def job(number: int, stage: int, gather: Any) -> CompileJob:
+        return CompileJob(
+            plan=plans[number],
+            stage=stage,
+            slice_name="v5e-16",
+            slices=1,
+            gather=gather,
+        )
+
+    with compile_ahead.open_compiler() as compile_step:
+        assert not pools, "nothing starts before there is something to compile"
+        for one in (
+            *(job(0, 0, "step"), job(0, 1, "step"), job(0, 0, "layer")),
+            *(job(1, 0, "step"), job(1, 1, "step")),
+        ):
+            assert compile_step(one) == answered(GIB)
+    assert asked == [(pools[0], "step"), (pools[0], "layer"), (pools[1], "step")]
