@@ -8,10 +8,10 @@ from eval_fakes import ByteCodec, MemoryStore
 from order_plans import make_plan
 
 from runtime.mixture import Mixture
-from runtime.token_rows import RowReader
 from runtime.shard_writer import ShardWriter
 from runtime.show import show_rows
 from runtime.store_format import Manifest, SplitRecord
+from runtime.token_rows import RowReader
 from runtime.token_store import TokenStore
 
 
