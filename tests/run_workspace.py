@@ -93,6 +93,15 @@ def copy_workspace(source: Path, target: Path) -> Path:
     return target / "specs" / "small.yaml"
 
 
+def fresh_copy(straight: Path, target: Path) -> Path:
+    """Copy a workspace without what its run left; token stores stay."""
+    copy_workspace(straight, target)
+    for name in ("runs", "ledger", "mlartifacts"):
+        shutil.rmtree(target / ".codemix" / name, ignore_errors=True)
+    (target / ".codemix" / "mlflow.db").unlink(missing_ok=True)
+    return target
+
+
 def environment(num_devices: int | None = None) -> dict[str, str]:
     """Make the environment of a codemix process."""
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
