@@ -122,6 +122,7 @@ class Bucket:
             spec["aws_region"] = os.environ.get("AWS_REGION", "us-east-1")
         try:
             self._store = tensorstore.KvStore.open(spec).result()
+            self.names()  # asks the cloud for the first time
         except (ValueError, OSError) as error:
             raise InputError(
                 f"the bucket can't be opened: {str(error).splitlines()[0][:200]}",
