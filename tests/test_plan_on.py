@@ -124,6 +124,9 @@ def test_the_first_choice_that_fits_is_taken_and_the_others_are_told(
     assert last["needed_bytes"] == 8 * GIB
     assert others
     assert not any(one["fits"] for one in others)
+    # A refusal tells enough about choices that need more by formula.
+    assert "refusals" in {one["by"] for one in others}
+    assert len(jobs) == 2
     assert {one["by"] for one in others} <= {"compiler", "formula", "refusals"}
     # Both stages are one program.
     assert len(jobs) == 1 + sum(one["by"] == "compiler" for one in others)
@@ -222,6 +225,7 @@ def test_nothing_fits_at_all_and_the_spec_could_leave_more_open(
     [
         ("", "v5e265", "unknown accelerator 'v5e265'", "did you mean 'v5e-256'?"),
         ("", "v5e-48", "v5e has no slice of 48", "use one of v5e-1, v5e-4"),
+        ("", "2xv5e-16", "would be gathered over their network", "set parallel"),
         ("", "v5p-2048", "1024 devices, but the batch has lanes for 512", "v5p-1024"),
         (
             ", lane: 8",
