@@ -138,11 +138,12 @@ def _leave_absent_tpus_alone() -> None:
     It would ask the network for them, and complain at length.
     """
     is_installed = importlib.util.find_spec("libtpu") is not None
-    if is_installed and not _has_chips(GOOGLE) and not _has_chips(NVIDIA):
+    if is_installed and not has_chips(GOOGLE) and not has_chips(NVIDIA):
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 
-def _has_chips(vendor: str) -> bool:
+def has_chips(vendor: str) -> bool:
+    """Return whether there is a PCI device of a vendor."""
     found = Path("/sys/bus/pci/devices").glob("*/vendor")
     return any(path.read_text("ascii").strip() == vendor for path in found)
 

@@ -1,6 +1,6 @@
 """What is installed on this machine, and what of it would spoil a run.
 
-Nothing is changed, and jax is imported only to name devices.
+Nothing is changed, and jax is imported only to name devices or to look at a spec.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import os
 import platform
 import shutil
 import subprocess
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from runtime.doctor_machine import machine_findings
+from runtime.doctor_spec import device_finding, spec_findings
+from runtime.finding import Finding
 from specs.errors import InputError
 from specs.loading import find_workspace
 
@@ -33,34 +35,39 @@ VARIABLES = (
 ENOUGH_FREE_BYTES = 2 * 1024**3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    found: str
-    ok: bool = True
-    fix: str | None = None
-
-
-def examine(folder: Path, *, devices: bool = False) -> tuple[Finding, ...]:
+def examine(
+    folder: Path, *, spec: Path | None = None, devices: bool = False
+) -> tuple[Finding, ...]:
     """Look at the installation, and at the workspace that a folder is in.
 
     Args:
         folder: Where the user is.
+        spec: What is to be run here, if it is asked whether it can be.
         devices: Whether to start jax and name its devices; takes seconds, and claims
-            the accelerators for that time.
+            the accelerators for that time. With a spec it is always done.
+
+    Raises:
+        SpecError: The spec is wrong.
+        InputError: There is no such spec.
     """
-    return (
+    place = spec.parent if spec is not None else folder
+    workspace = _workspace_of(place)
+    findings = [
         _python(),
         *(_distribution(name) for name in DISTRIBUTIONS),
         _our_packages(),
-        _git(folder),
-        *_workspace(folder),
-        _disk(folder),
+        _git(place),
+        *_workspace(workspace),
+        _disk(place),
         _variables(),
-        *([_devices()] if devices else []),
-    )
+        *machine_findings(workspace),
+    ]
+    if spec is not None:
+        # Before jax starts: what it finds depends on what the spec asks for.
+        findings += spec_findings(spec, workspace)
+    elif devices:
+        findings.append(device_finding())
+    return tuple(findings)
 
 
 def _python() -> Finding:
@@ -112,10 +119,15 @@ def _ask_git(folder: Path, *arguments: str) -> str:
     return answer.stdout.strip()
 
 
-def _workspace(folder: Path) -> list[Finding]:
+def _workspace_of(folder: Path) -> Path | None:
     try:
-        workspace = find_workspace(folder / "any.yaml")
+        return find_workspace(folder / "any.yaml")
     except InputError:
+        return None
+
+
+def _workspace(workspace: Path | None) -> list[Finding]:
+    if workspace is None:
         return [Finding(name="workspace", found="none here", fix="codemix init DIR")]
     state = workspace / ".codemix"
     writable = os.access(state if state.exists() else workspace, os.W_OK)
@@ -147,16 +159,3 @@ def _variables() -> Finding:
     )
     told = ", ".join(f"{name}={os.environ[name]}" for name in names)
     return Finding(name="variables", found=told or "none that matter")
-
-
-def _devices() -> Finding:
-    import jax
-
-    try:
-        devices = jax.devices()
-    except RuntimeError as error:
-        fix = "check the driver, or set JAX_PLATFORMS=cpu"
-        return Finding(name="devices", found=str(error), ok=False, fix=fix)
-    kinds = sorted({device.device_kind for device in devices})
-    found = f"{len(devices)} x {', '.join(kinds)} ({jax.default_backend()})"
-    return Finding(name="devices", found=found)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runtime.devices import default_devices
+from runtime.devices import GOOGLE, default_devices, has_chips
 from specs.errors import InputError
 from specs.plan import Plan
 
@@ -136,7 +136,7 @@ _Detected = tuple[str | None, int | None, int | None, tuple[int, ...] | None]
 def _detected(environment: Mapping[str, str]) -> _Detected:
     """Ask jax, unless there is nothing that it could find."""
     nothing: _Detected = (None, None, None, None)
-    has_tpu = importlib.util.find_spec("libtpu") is not None
+    has_tpu = importlib.util.find_spec("libtpu") is not None and has_chips(GOOGLE)
     if not has_tpu and not any(name in environment for name in _KNOWN_TO_JAX):
         return nothing
     is_pod = "KUBERNETES_SERVICE_HOST" in environment
