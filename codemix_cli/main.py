@@ -31,7 +31,7 @@ COMMANDS = {
     "reproduce": "Rebuild a ledger entry and compare, step by step.",
     "export": "Write a trained model for other programs.",
     "schema": "Print the JSON Schema of the spec language.",
-    "doctor": "Say what is installed here, and what is wrong with it.",
+    "doctor": "Say what is here, and what is missing to run a spec.",
 }
 
 

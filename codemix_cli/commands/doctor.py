@@ -1,4 +1,4 @@
-"""`codemix doctor`: what is installed here, and what is wrong with it."""
+"""`codemix doctor`: what is here, and what is missing to run a spec."""
 
 from __future__ import annotations
 
