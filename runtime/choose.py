@@ -4,8 +4,8 @@ Of what a spec leaves open, every choice is put in the order of the step time th
 formulas of `runtime.forecast` give, the quickest first; among equals, what sends less
 and then what needs less memory. Choices that need more memory than a device has by
 formula alone, a lower bound, are passed over. The rest are handed to the compiler, and
-the first that it finds room for is taken. When it refuses one, it says what it needs; what
-that is above the formula is expected of the others too, as a compilation takes minutes.
+the first that it finds room for is taken. Where it refuses one it says what that needs;
+what that is above the formula is expected of others too, as compiling takes minutes.
 """
 
 from __future__ import annotations
