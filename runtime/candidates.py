@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runtime.accelerators import Slice, slices_of
-from runtime.forecast import Spread, memory_bytes
+from runtime.forecast import Spread, memory_bytes, sequences_at_once
 from runtime.roofline import StepTime, forecast_time
 from specs.errors import InputError
 from specs.experiment import Experiment
@@ -28,6 +28,8 @@ class Candidate:
     spread: Spread
     memory: int
     """Bytes per device, a lower bound."""
+    sequences_at_once: int
+    """The most of any stage that a device works on at once."""
     time: StepTime
     """Of a step of the first stage."""
 
@@ -79,6 +81,7 @@ def _candidate(experiment: Experiment, choice: Choice, where: Slice) -> Candidat
         plan=plan,
         spread=spread,
         memory=max(memory_bytes(plan, stage, spread) for stage in stages),
+        sequences_at_once=max(sequences_at_once(plan, one, spread) for one in stages),
         time=forecast_time(plan, stages[0], spread),
     )
 

@@ -5,7 +5,8 @@ formulas of `runtime.forecast` give, the quickest first; among equals, what send
 and then what needs less memory. Choices that need more memory than a device has by
 formula alone, a lower bound, are passed over. The rest are handed to the compiler, and
 the first that it finds room for is taken. Where it refuses one it says what that needs;
-what that is above the formula is expected of others too, as compiling takes minutes.
+what that is above the formula, per sequence worked on at once, is expected of others
+too, as compiling takes minutes. It is asked for the most frugal one in any case.
 """
 
 from __future__ import annotations
@@ -92,26 +93,44 @@ def choose(
 def _first_that_fits(
     candidates: list[Candidate], where: Slice, compile_step: Compile
 ) -> tuple[Fit | None, list[Tried]]:
-    limit, excess = _memory(where), None
+    limit = _memory(where)
     tried: list[Tried] = []
+    # What the compiler adds to the formula grows with what is worked on at once.
+    excess_per_sequence: float | None = None
     for one in candidates:
-        expected = one.memory + (excess or 0)
+        excess = (excess_per_sequence or 0) * one.sequences_at_once
+        expected = one.memory + round(excess)
         if expected > limit:
             by = "formula" if one.memory > limit else "refusals"
             tried.append(_tried(one, False, expected, by))
             continue
-        answers = _answers(one, where, compile_step)
-        refused = [a for a in answers.values() if isinstance(a, Refusal)]
-        if not refused:
-            steps = {n: a for n, a in answers.items() if not isinstance(a, Refusal)}
-            tried.append(_accepted(one, steps))
-            return _fit(one, steps, tried), tried
+        fit = _ask(one, where, compile_step, tried)
+        if fit is not None:
+            return fit, tried
+        over = max(0, tried[-1].needed_bytes - one.memory) / one.sequences_at_once
+        excess_per_sequence = min(over, excess_per_sequence or over)
+    # That was an estimate. Before the answer is no, the compiler has the last word.
+    frugal = min(candidates, key=lambda one: one.memory)
+    doubted = [one for one in tried if one.choice == frugal.choice]
+    if doubted and doubted[0].by == "refusals":
+        tried.remove(doubted[0])
+        return _ask(frugal, where, compile_step, tried), tried
+    return None, tried
+
+
+def _ask(
+    one: Candidate, where: Slice, compile_step: Compile, tried: list[Tried]
+) -> Fit | None:
+    """Compile a candidate and note what came of it; None if it was refused."""
+    answers = _answers(one, where, compile_step)
+    refused = [a for a in answers.values() if isinstance(a, Refusal)]
+    if refused:
         needed = refused[0].needed_bytes
         tried.append(_tried(one, False, needed, "compiler", refused[0].largest))
-        # What the compiler adds to the formula is much the same for every choice.
-        over = max(0, needed - one.memory)
-        excess = over if excess is None else min(excess, over)
-    return None, tried
+        return None
+    steps = {n: a for n, a in answers.items() if not isinstance(a, Refusal)}
+    tried.append(_accepted(one, steps))
+    return _fit(one, steps, tried)
 
 
 def _answers(

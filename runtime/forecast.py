@@ -52,8 +52,7 @@ def matrix_flops(model: PlannedModel, stage: PlannedStage) -> int:
     """
     tokens = stage.sequences_per_step * stage.sequence_length
     layers = model.layers * matrix_parameters_per_layer(model)
-    key_width = model.width // model.heads * model.kv_heads
-    first = model.width * (model.width + 2 * key_width + 2 * model.ffn_width)
+    first = model.width * _first_width(model)
     again = 0 if stage.remat == "none" else 2 * model.layers * first
     return tokens * (6 * (layers + model.vocab_size * model.width) + again)
 
@@ -69,13 +68,20 @@ def attention_flops(model: PlannedModel, stage: PlannedStage) -> int:
     return products * tokens * model.layers * model.width * stage.sequence_length
 
 
+def sequences_at_once(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
+    """Return the sequences that a device works on at once: a lane, in exact mode."""
+    turns = _turns(plan, stage, spread)
+    return max(1, stage.sequences_per_step // (spread.lanes_at_once * turns))
+
+
 def memory_bytes(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
     """Return the bytes that one device must hold at the height of a step.
 
     The state, 12 bytes per weight, spread. With `gather: step` all weights in the
     compute format, else the embedding table alone with its gradient. A sum of gradients
     in float32 for each level of the tree over a device's lanes, whole with `step`, else
-    spread. And what a lane keeps for the backward pass.
+    spread. What a lane keeps for the backward pass; and of one layer queries, keys,
+    values, gate and up with their gradients (these alone where the former are kept).
     """
     model, is_whole = plan.model, spread.gather == "step"
     weights = parameter_count(model) // spread.tensor
@@ -88,9 +94,11 @@ def memory_bytes(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
     else:
         gathered = table * (_width(model) + 4)
         sums = 4 * weights * levels // spread.shares
-    tokens = _sequences_at_once(plan, stage, spread) * stage.sequence_length
+    tokens = sequences_at_once(plan, stage, spread) * stage.sequence_length
     kept = kept_bytes(model, stage.remat, tokens, spread.tensor)
-    return state + gathered + sums + kept
+    first = tokens * _first_width(model) * _width(model) // spread.tensor
+    layer = first if stage.remat == "none" else 2 * first
+    return state + gathered + sums + kept + layer
 
 
 def traffic_bytes(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
@@ -103,7 +111,7 @@ def traffic_bytes(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
     model = plan.model
     weights = parameter_count(model) // spread.tensor
     turns = _turns(plan, stage, spread)
-    tokens = _sequences_at_once(plan, stage, spread) * stage.sequence_length
+    tokens = sequences_at_once(plan, stage, spread) * stage.sequence_length
     kept = kept_bytes(model, "none", tokens, spread.tensor)
     update = 28 * weights // spread.shares
     return turns * (weights * (2 * _width(model) + 8) + 3 * kept) + update
@@ -191,9 +199,10 @@ def _turns(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
     return max(1, stage.num_lanes // spread.lanes_at_once)
 
 
-def _sequences_at_once(plan: Plan, stage: PlannedStage, spread: Spread) -> int:
-    turns = _turns(plan, stage, spread)
-    return max(1, stage.sequences_per_step // (spread.lanes_at_once * turns))
+def _first_width(model: PlannedModel) -> int:
+    """Return the columns of queries, keys, values, gate and up together."""
+    key_width = model.width // model.heads * model.kv_heads
+    return model.width + 2 * key_width + 2 * model.ffn_width
 
 
 def _is_exact(plan: Plan) -> bool:
