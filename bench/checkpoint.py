@@ -13,71 +13,99 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from runtime import devices
+from runtime import devices  # noqa: E402
+
+VOCAB_SIZE, LENGTH, SEQUENCES = 8192, 128, 4
+
+
+class Trainer:
+    """A model that takes steps, on tokens that are always the same."""
+
+    def __init__(self, width: int) -> None:
+        import numpy as np
+        import plans
+
+        from runtime.mesh import build_mesh
+        from runtime.state import build_layout, initial_state
+        from runtime.train_step import build_train_step
+
+        stage = plans.stage(
+            sequences_per_step=SEQUENCES,
+            sequence_length=LENGTH,
+            lane_sequences=1,
+            stop_step=10**6,
+        )
+        sizes = {"width": width, "heads": 8, "kv_heads": 8, "ffn_width": 3 * width}
+        plan = plans.plan(stage, layers=8, vocab_size=VOCAB_SIZE, **sizes)
+        self.model = plan.model
+        self.layout = build_layout(plan, stage, build_mesh(plan))
+        self.state = initial_state(plan, self.layout)
+        self._take_step = build_train_step(plan, stage, self.layout)
+        random = np.random.default_rng(0)
+        shape = (SEQUENCES, LENGTH + 1)
+        self._tokens = random.integers(0, VOCAB_SIZE, shape, np.int32)
+
+    def step(self) -> float:
+        """Take a step; return its seconds."""
+        import jax
+
+        started = time.perf_counter()
+        tokens = self._take_step.place_tokens(self._tokens)
+        self.state, output = self._take_step(self.state, tokens, 1e-3)
+        jax.block_until_ready(output)
+        return time.perf_counter() - started
+
+
+def measure(trainer: Trainer, folder: Path, rounds: int) -> dict[str, float]:
+    """Save so many times; return medians in milliseconds, and the size in megabytes."""
+    from runtime.checkpoint import CheckpointFolder
+
+    for _ in range(3):
+        trainer.step()
+    alone = [trainer.step() for _ in range(10)]
+    held, written, beside = [], [], []
+    checkpoints = CheckpointFolder(folder, trainer.model)
+    for number in range(rounds):
+        started = time.perf_counter()
+        state, layout = trainer.state, trainer.layout
+        checkpoints.start_saving(state, layout, step=number, is_stage_end=False)
+        held.append(time.perf_counter() - started)
+        while checkpoints.saved() is None:
+            beside.append(trainer.step())
+        written.append(time.perf_counter() - started)
+    alone += [trainer.step() for _ in range(10)]
+    size = sum(path.stat().st_size for path in folder.rglob("*.rows")) / rounds
+    median: Callable[[list[float]], float] = statistics.median
+    return {
+        "state, MB": size / 1e6,
+        "the loop is held up, ms": median(held) * 1e3,
+        "the write goes on for, ms": median(written) * 1e3,
+        "a step alone, ms": median(alone) * 1e3,
+        "a step beside the write, ms": median(beside) * 1e3,
+    }
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     devices.configure("exact")
     import jax
-    import numpy as np
-    import plans
 
-    from runtime.checkpoint import CheckpointFolder
-    from runtime.mesh import build_mesh
-    from runtime.state import build_layout, initial_state
-    from runtime.train_step import build_train_step
-
-    width = asked.width
-    stage = plans.stage(
-        sequences_per_step=4, sequence_length=128, lane_sequences=1, stop_step=10**6
-    )
-    sizes = {"width": width, "heads": 8, "kv_heads": 8, "ffn_width": 3 * width}
-    plan = plans.plan(stage, layers=8, vocab_size=8192, **sizes)
-    layout = build_layout(plan, stage, build_mesh(plan))
-    state = initial_state(plan, layout)
-    take_step = build_train_step(plan, stage, layout)
-    random = np.random.default_rng(0)
-    tokens = random.integers(0, 8192, (4, 129), np.int32)
-
-    def step() -> float:
-        nonlocal state
-        started = time.perf_counter()
-        state, output = take_step(state, take_step.place_tokens(tokens), 1e-3)
-        jax.block_until_ready(output)
-        return time.perf_counter() - started
-
-    for _ in range(3):
-        step()
-    alone = [step() for _ in range(10)]
-    held, written, beside = [], [], []
+    found = jax.devices()
+    print(f"{len(found)} x {found[0].device_kind}, width {asked.width}")
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
-        checkpoints = CheckpointFolder(Path(folder), plan.model)
-        for round_ in range(asked.rounds):
-            started = time.perf_counter()
-            checkpoints.start_saving(state, layout, step=round_, is_stage_end=False)
-            held.append(time.perf_counter() - started)
-            while checkpoints.saved() is None:
-                beside.append(step())
-            written.append(time.perf_counter() - started)
-        alone += [step() for _ in range(10)]
-        files = [path for path in Path(folder).rglob("*.rows")]
-        size = sum(path.stat().st_size for path in files) / asked.rounds
-    device = jax.devices()[0]
-    print(f"{len(jax.devices())} x {device.device_kind}, width {width}")
-    print(f"state                     {size / 1e6:10.1f} MB")
-    print(f"the loop is held up       {statistics.median(held) * 1e3:10.1f} ms")
-    print(f"the write goes on for     {statistics.median(written) * 1e3:10.1f} ms")
-    print(f"a step alone              {statistics.median(alone) * 1e3:10.1f} ms")
-    print(f"a step beside the write   {statistics.median(beside) * 1e3:10.1f} ms")
+        measured = measure(Trainer(asked.width), Path(folder), asked.rounds)
+    for name, value in measured.items():
+        print(f"{name:30}{value:10.1f}")
 
 
 if __name__ == "__main__":

@@ -88,9 +88,9 @@ class TensorFacts(Value):
     """One tensor of a checkpoint."""
 
     sha256: Sha256
-    """Over the SHA-256 digests, 32 bytes each, of the rows that a state holds it in: for
-    each part of tensor parallelism, each row. A row is little-endian float32: its piece
-    of every layer, one after the other. See `runtime.row_files`."""
+    """Over the SHA-256 digests, 32 bytes each, of the rows that a state holds it in:
+    for each part of tensor parallelism, each row. A row is little-endian float32: its
+    piece of every layer, one after the other. See `runtime.row_files`."""
     shape: tuple[int, ...]
     dtype: str
 
