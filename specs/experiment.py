@@ -61,17 +61,17 @@ class Checkpoints(SpecValue):
     """Steps between checkpoints that are always kept too; null: none of them."""
 
     location: (
-        Annotated[Location, Field(examples=["s3://bucket/checkpoints"])] | None
+        Annotated[str, Field(min_length=1, examples=["s3://bucket/runs"])] | None
     ) = None
     """Folder, `s3://` or `gs://` in which each run makes its own; null: beside the
-    run's journal. Changes no digest."""
+    run's journal. A folder may be outside the workspace. Changes no digest."""
 
     @model_validator(mode="after")
     def _lie_where_they_can(self) -> Self:
         scheme, has_scheme, _ = (self.location or "").partition("://")
         if has_scheme and scheme not in {"s3", "gs"}:
             raise broken(
-                f"must be a folder, s3:// or gs://, got {scheme}://",
+                f"must be a folder, s3:// or gs://, got {shown(self.location)}",
                 "leave the scheme out for a folder",
                 "location",
             )
@@ -81,9 +81,9 @@ class Checkpoints(SpecValue):
     def _kept_ones_are_made(self) -> Self:
         if self.keep_every is not None and self.keep_every % self.every_steps:
             raise broken(
-                f"must be a multiple of every_steps, which is {self.every_steps}; "
+                f"must be a multiple of every_steps, which is {self.every_steps}, "
                 f"got {self.keep_every}",
-                "keep what is saved",
+                f"set it to {-(-self.keep_every // self.every_steps)} times that",
                 "keep_every",
             )
         return self

@@ -17,7 +17,15 @@ from click.testing import CliRunner, Result
 
 from codemix_cli import output
 from codemix_cli.main import COMMANDS, LazyGroup, cli
-from specs.errors import CheckFailed, InputError, Problem, RunError, SpecError
+from specs.errors import (
+    CheckFailed,
+    InputError,
+    Preempted,
+    Problem,
+    ProcessLost,
+    RunError,
+    SpecError,
+)
 from specs.version import VERSION
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,7 +129,9 @@ def test_nearly_a_command_is_told_which() -> None:
         (SpecError("it can't be"), 3),
         (InputError("it is missing"), 4),
         (RunError("it is not finite"), 5),
+        (ProcessLost("process 1 of 2 is gone"), 69),
         (ZeroDivisionError("ours"), 70),
+        (Preempted("SIGTERM: stopped after 5 of 16 steps"), 75),
         (KeyboardInterrupt(), 130),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",

@@ -30,6 +30,7 @@ VALIDATOR = Draft202012Validator(FROZEN)
 # Bad specs whose fault no JSON Schema sees: it lies between fields, in other files, in
 # arithmetic or in the YAML itself. All others must be red in an editor.
 BETWEEN_FIELDS = """
+checkpoints_kept_that_are_not_made checkpoints_where_they_cannot_lie
 accumulation_beyond_lanes accumulation_not_a_power_of_two address_of_nothing
 choices_without_file decay_longer_than_stage extends_a_bad_parent
 extends_a_broken_parent extends_a_parent_without_version extends_absolute
