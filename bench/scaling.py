@@ -1,7 +1,8 @@
 """What every preset takes on TPU v5e slices, by the TPU compiler; no TPU is needed.
 
 Compiles the training step of each preset for each size of slice, an hour on two cores.
-Prints the tables; with --write puts them into docs/scaling.md.
+Prints the tables; with --write puts them into docs/scaling.md, where the rows of other
+presets stay.
 """
 
 from __future__ import annotations
@@ -117,32 +118,50 @@ def tell(job: CompileJob, answer: CompiledStep | Refusal | None) -> None:
     sys.stderr.flush()
 
 
-def tables(found: list[Row]) -> str:
+def tables(lines: list[str]) -> str:
     """Write the tables of all rows, in Markdown."""
     limit = gib(parse_slice(SLICES[0]).chip.memory_bytes)
     header = (
         f"| preset | slice | lane, remat, gather | GiB of {limit} | sent, GiB "
         "| step | bound by | tokens/s | MFU | 200B tokens | chip-hours |"
     )
-    lines = [header, "|---|---|---|--:|--:|--:|---|--:|--:|--:|--:|"]
-    lines += [line(row) for row in found]
-    compared = [row for row in found if row.preset in STUDY_CHIP_HOURS and row.report]
-    lines += [
-        "",
-        "Beside the study, chip-hours for 200B tokens:",
-        "",
-        "| preset | slice | here | study | here / study |",
-        "|---|---|--:|--:|--:|",
-    ]
-    for row in compared:
-        assert row.report is not None
-        hours, theirs = row.report["chip_hours"], STUDY_CHIP_HOURS[row.preset]
-        lines.append(
-            f"| {row.preset} | {row.slice_name} | {hours:,.0f} | {theirs:,} "
-            f"| {hours / theirs:.2f} |"
-        )
     version = importlib.metadata.version
-    return "\n".join([*lines, "", f"jax {version('jax')}, libtpu {version('libtpu')}."])
+    return "\n".join(
+        [
+            *(header, "|---|---|---|--:|--:|--:|---|--:|--:|--:|--:|", *lines, ""),
+            *("Beside the study, chip-hours for 200B tokens:", ""),
+            "| preset | slice | here | study | here / study |",
+            "|---|---|--:|--:|--:|",
+            *filter(None, map(compared, lines)),
+            *("", f"jax {version('jax')}, libtpu {version('libtpu')}."),
+        ]
+    )
+
+
+def compared(row: str) -> str | None:
+    """Set the chip-hours of a row beside the study's, where it has any."""
+    preset, name, *_, hours = (cell.strip() for cell in row.strip("|").split("|"))
+    if preset not in STUDY_CHIP_HOURS or not hours:
+        return None
+    ours, theirs = int(hours.replace(",", "")), STUDY_CHIP_HOURS[preset]
+    return f"| {preset} | {name} | {hours} | {theirs:,} | {ours / theirs:.2f} |"
+
+
+def with_kept(lines: list[str], presets: list[str]) -> list[str]:
+    """Return new rows, and those of other presets from the page, in order."""
+    page = DOCUMENT.read_text("utf-8").split(BEGIN)[1].split(END)[0]
+    first_table = page.split("Beside the study")[0].splitlines()
+    kept = [
+        row
+        for row in first_table
+        if preset_of(row) in PRESETS and preset_of(row) not in presets
+    ]
+    return sorted([*kept, *lines], key=lambda row: list(PRESETS).index(preset_of(row)))
+
+
+def preset_of(row: str) -> str:
+    """Return the first cell of a row."""
+    return row.strip("| ").split(" ")[0]
 
 
 def line(row: Row) -> str:
@@ -179,11 +198,11 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="into docs/scaling.md")
     parser.add_argument("--preset", nargs="+", choices=PRESETS, default=list(PRESETS))
     arguments = parser.parse_args()
-    found = []
+    lines = []
     for row in rows(arguments.preset):
-        found.append(row)
-        sys.stderr.write(f"{line(row)}\n")
-    text = tables(found)
+        lines.append(line(row))
+        sys.stderr.write(f"{lines[-1]}\n")
+    text = tables(with_kept(lines, arguments.preset))
     print(text)
     if arguments.write:
         old = DOCUMENT.read_text("utf-8")

@@ -12,7 +12,7 @@ Report = dict[str, Any]
 _KIND_OF_ANSWER = {
     "compiler": "by the compiler",
     "formula": "by formula",
-    "refusals": "by what the compiler wanted for others",
+    "estimate": "by what the compiler wanted for others",
 }
 
 
@@ -127,12 +127,14 @@ def _tried(report: Report) -> str:
             one["remat"],
             one["gather"],
             in_bytes(one["needed_bytes"]),
+            _seconds(one["step_seconds"]) if one["fits"] else "",
             ("fits, " if one["fits"] else "no, ") + _KIND_OF_ANSWER[one["by"]],
         ]
         for one in report["tried"]
     ]
-    header = ["lane", "remat", "gather", "needs", "in order of speed by formula"]
-    return table([header, *rows], right=[0, 3])
+    header = ["lane", "remat", "gather", "needs", "step"]
+    header += ["in order of speed by formula"]
+    return table([header, *rows], right=[0, 3, 4])
 
 
 def _seconds(seconds: float) -> str:

@@ -7,12 +7,16 @@ formula alone, a lower bound, are passed over. The rest are handed to the compil
 the first that it finds room for is taken. Where it refuses one it says what that needs;
 what that is above the formula, per sequence worked on at once, is expected of others
 too, as compiling takes minutes. It is asked for the most frugal one in any case.
+
+A step that leaves hardly any room may be slow, for the compiler computes twice what it
+has no room for. Then the next that should leave room is compiled too, and the quicker
+one is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from runtime.accelerators import Slice, slices_of
 from runtime.candidates import (
@@ -23,10 +27,17 @@ from runtime.candidates import (
 )
 from runtime.compiled import CompiledStep, CompileJob, Refusal
 from runtime.forecast import Spread
+from runtime.roofline import time_of_step
 from specs.errors import InputError
 from specs.experiment import Experiment
 from specs.left_open import Choice, LeftOpen
 from specs.plan import Plan
+
+SQUEEZED = 0.9
+"""Of a device's memory: a step that takes more may have been squeezed in."""
+
+MOST_FITTING = 3
+"""Steps that fit which are compared, at most."""
 
 Compile = Callable[[CompileJob], CompiledStep | Refusal]
 
@@ -40,10 +51,12 @@ class Tried:
     needed_bytes: int
     """Per device, at least."""
     by: str
-    """`compiler`, `formula`, or `refusals`: what the compiler wanted for others, above
-    the formula, would not leave enough."""
+    """`compiler`, `formula`, or `estimate`: with what the compiler wanted for others,
+    above the formula, there would not be enough, or hardly any room left."""
     largest: tuple[str, ...] = ()
     """The largest buffers, where the compiler listed them."""
+    step_seconds: float | None = None
+    """Of the first stage, where it fits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +68,8 @@ class Fit:
     choice: Choice
     steps: dict[str, CompiledStep | None]
     """Stage -> its compiled step; None where there is no compiler for the machine."""
-    tried: tuple[Tried, ...]
-    """In order; the last is the choice."""
+    tried: tuple[Tried, ...] = ()
+    """In order."""
 
 
 class DoesNotFit(InputError):
@@ -95,27 +108,55 @@ def _first_that_fits(
 ) -> tuple[Fit | None, list[Tried]]:
     limit = _memory(where)
     tried: list[Tried] = []
+    fitting: list[Fit] = []
     # What the compiler adds to the formula grows with what is worked on at once.
     excess_per_sequence: float | None = None
     for one in candidates:
         excess = (excess_per_sequence or 0) * one.sequences_at_once
         expected = one.memory + round(excess)
         if expected > limit:
-            by = "formula" if one.memory > limit else "refusals"
+            by = "formula" if one.memory > limit else "estimate"
             tried.append(_tried(one, False, expected, by))
             continue
         fit = _ask(one, where, compile_step, tried)
+        needed = tried[-1].needed_bytes
         if fit is not None:
-            return fit, tried
-        over = max(0, tried[-1].needed_bytes - one.memory) / one.sequences_at_once
+            fitting.append(fit)
+            roomy = round(SQUEEZED * _memory(where))
+            if needed <= roomy or len(fitting) == MOST_FITTING:
+                break
+            limit = roomy
+        over = max(0, needed - one.memory) / one.sequences_at_once
         excess_per_sequence = min(over, excess_per_sequence or over)
-    # That was an estimate. Before the answer is no, the compiler has the last word.
+    if not fitting:
+        fitting = _last_word(candidates, where, compile_step, tried)
+    if not fitting:
+        return None, tried
+    return replace(min(fitting, key=_run_seconds), tried=tuple(tried)), tried
+
+
+def _last_word(
+    candidates: list[Candidate],
+    where: Slice,
+    compile_step: Compile,
+    tried: list[Tried],
+) -> list[Fit]:
+    """Ask for the most frugal one too, if it was passed over on an estimate alone."""
     frugal = min(candidates, key=lambda one: one.memory)
     doubted = [one for one in tried if one.choice == frugal.choice]
-    if doubted and doubted[0].by == "refusals":
-        tried.remove(doubted[0])
-        return _ask(frugal, where, compile_step, tried), tried
-    return None, tried
+    if doubted[0].by != "estimate":
+        return []
+    tried.remove(doubted[0])
+    fit = _ask(frugal, where, compile_step, tried)
+    return [fit] if fit is not None else []
+
+
+def _run_seconds(fit: Fit) -> float:
+    return sum(
+        stage.num_steps
+        * time_of_step(fit.plan, stage, fit.spread, fit.steps[stage.name]).seconds
+        for stage in fit.plan.stages
+    )
 
 
 def _ask(
@@ -130,7 +171,7 @@ def _ask(
         return None
     steps = {n: a for n, a in answers.items() if not isinstance(a, Refusal)}
     tried.append(_accepted(one, steps))
-    return _fit(one, steps, tried)
+    return Fit(plan=one.plan, spread=one.spread, choice=one.choice, steps=steps)
 
 
 def _answers(
@@ -144,9 +185,11 @@ def _answers(
 
 def _accepted(one: Candidate, steps: Mapping[str, CompiledStep | None]) -> Tried:
     peaks = [step.peak_bytes for step in steps.values() if step is not None]
-    if not peaks:
-        return _tried(one, True, one.memory, "formula")
-    return _tried(one, True, max(peaks), "compiler")
+    found = _tried(one, True, max(peaks, default=one.memory), "compiler")
+    stage = one.plan.stages[0]
+    time = time_of_step(one.plan, stage, one.spread, steps[stage.name])
+    by = "compiler" if peaks else "formula"
+    return replace(found, by=by, step_seconds=time.seconds)
 
 
 def _compile_stages(
@@ -206,18 +249,6 @@ def _tried(
 ) -> Tried:
     return Tried(
         choice=one.choice, fits=fits, needed_bytes=needed, by=by, largest=largest
-    )
-
-
-def _fit(
-    one: Candidate, steps: Mapping[str, CompiledStep | None], tried: list[Tried]
-) -> Fit:
-    return Fit(
-        plan=one.plan,
-        spread=one.spread,
-        choice=one.choice,
-        steps=dict(steps),
-        tried=tuple(tried),
     )
 
 

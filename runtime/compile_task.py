@@ -67,7 +67,7 @@ def compile_step(job: CompileJob) -> dict[str, Any]:
     arguments = {"turns.one": 1, "turns.two": 2, "turns.rows": layout.rows_here}
     runs = count_runs(program, arguments)
     places = [
-        (device.slice_index or 0, *device.coords[: len(where.grid)])
+        (getattr(device, "slice_index", 0) or 0, *device.coords[: len(where.grid)])
         for device in mesh.devices.flat
     ]
     memory = compiled.memory_analysis()

@@ -77,6 +77,15 @@ def forecast_time(plan: Plan, stage: PlannedStage, spread: Spread) -> StepTime:
     )
 
 
+def time_of_step(
+    plan: Plan, stage: PlannedStage, spread: Spread, step: CompiledStep | None
+) -> StepTime:
+    """Return the time of a step as it was compiled, or by formula if it was not."""
+    if step is None:
+        return forecast_time(plan, stage, spread)
+    return compiled_time(plan, stage, spread.where, step)
+
+
 def compiled_time(
     plan: Plan, stage: PlannedStage, where: Slice, step: CompiledStep
 ) -> StepTime:

@@ -8,13 +8,7 @@ from typing import Any
 from runtime.choose import Fit, Tried
 from runtime.compiled import CompiledStep
 from runtime.forecast import Spread, memory_bytes
-from runtime.roofline import (
-    ASSUMPTIONS,
-    StepTime,
-    compiled_time,
-    forecast_time,
-    model_flops_utilisation,
-)
+from runtime.roofline import ASSUMPTIONS, model_flops_utilisation, time_of_step
 from specs.left_open import LeftOpen
 from specs.plan import Plan, PlannedStage
 
@@ -57,7 +51,7 @@ def slice_report(fit: Fit, is_open: LeftOpen, price: float | None) -> dict[str, 
 
 def _stage_report(fit: Fit, stage: PlannedStage, price: float | None) -> dict[str, Any]:
     where, step = fit.spread.where, fit.steps[stage.name]
-    time = _time(fit.plan, stage, fit.spread, step)
+    time = time_of_step(fit.plan, stage, fit.spread, step)
     tokens = stage.sequences_per_step * stage.sequence_length
     wall = time.seconds * stage.num_steps
     chip_hours = wall * where.num_chips / SECONDS_PER_HOUR
@@ -80,14 +74,6 @@ def _stage_report(fit: Fit, stage: PlannedStage, price: float | None) -> dict[st
         "chip_hours": chip_hours,
         "cost": None if price is None else chip_hours * price,
     }
-
-
-def _time(
-    plan: Plan, stage: PlannedStage, spread: Spread, step: CompiledStep | None
-) -> StepTime:
-    if step is None:
-        return forecast_time(plan, stage, spread)
-    return compiled_time(plan, stage, spread.where, step)
 
 
 def _memory(
@@ -115,4 +101,5 @@ def _tried_report(one: Tried) -> dict[str, Any]:
         "fits": one.fits,
         "needed_bytes": one.needed_bytes,
         "by": one.by,
+        "step_seconds": one.step_seconds,
     }

@@ -92,7 +92,8 @@ def answered(size: int) -> CompiledStep | Refusal:
         temporary_bytes=size - GIB,
         peak_bytes=size,
         traffic_bytes=GIB,
-        cycles=1_500_000_000,
+        # A step of fifteen seconds where the compiler had to squeeze, else of one.
+        cycles=(15 if size == limit else 1) * 1_500_000_000,
         kernels=0,
         collectives={"all-gather": Moved(bytes=GIB, seconds=0.5)},
         unknown_loops=0,
@@ -125,12 +126,26 @@ def test_the_first_choice_that_fits_is_taken_and_the_others_are_told(
     assert others
     assert not any(one["fits"] for one in others)
     # A refusal tells enough about choices that need more by formula.
-    assert "refusals" in {one["by"] for one in others}
+    assert "estimate" in {one["by"] for one in others}
     assert len(jobs) == 2
-    assert {one["by"] for one in others} <= {"compiler", "formula", "refusals"}
+    assert {one["by"] for one in others} <= {"compiler", "formula", "estimate"}
     # Both stages are one program.
     assert len(jobs) == 1 + sum(one["by"] == "compiler" for one in others)
     assert report["is_compiled"]
+
+
+def test_a_step_that_is_squeezed_in_is_compared_with_the_next_that_fits(
+    spec: Path, compiler: Callable[[Rule], list[CompileJob]]
+) -> None:
+    # What keeps everything just fits, and is slow: see `answered`.
+    jobs = compiler(lambda job: (15 if job.plan.stages[0].remat == "none" else 6) * GIB)
+    report = told(spec, "--on", "v5e-256")
+    fits = [one for one in report["tried"] if one["fits"]]
+    squeezed, chosen = fits[0], fits[-1]
+    assert (squeezed["remat"], chosen["remat"]) == ("none", "attention")
+    assert squeezed["step_seconds"] > chosen["step_seconds"]
+    assert report["choice"]["remat"] == "attention"
+    assert len(jobs) <= 3
 
 
 def test_what_the_spec_says_is_not_chosen(
