@@ -88,7 +88,7 @@ def operations() -> str:
     return fingerprint_arrays({name: np.asarray(x) for name, x in found.items()})
 
 
-def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:
+def train(kind: str, mesh_size: int, sharding: str) -> dict[str, Any]:
     import numpy as np
     import plans
 
@@ -107,17 +107,19 @@ def train(kind: str, mesh_size: int, sharding: Any) -> dict[str, Any]:
     )
     # So low a limit that every step is clipped: the norm decides bits.
     plan = plans.plan(stage, adamw=plans.optimizer(clip_norm="0.1"), **choices)
-    is_resumed = sharding == "resumed"
-    way = "layer" if is_resumed else sharding
+    # `layer>2.replicated`: resumed half-way on two devices, replicated.
+    way, _, resumed = sharding.partition(">")
     layout = layout_of(plan, stage, mesh_size, way)
     state = initial_state(plan, layout)
     take_step = build_train_step(plan, stage, layout, EOS)
     shape = (stage.sequences_per_step, stage.sequence_length + 1)
     trace = []
     for step in range(4):
-        if step == 2 and is_resumed:
-            # As after a crash, on fewer devices: from disk, into another program.
-            state, layout = through_disk(state, layout, plan)
+        if step == 2 and resumed:
+            # As after a crash, on other devices: from disk, into another program.
+            num_devices, _, then = resumed.partition(".")
+            wanted = layout_of(plan, stage, int(num_devices), then)
+            state, layout = through_disk(state, layout, plan, wanted)
             take_step = build_train_step(plan, stage, layout, EOS)
         random = np.random.default_rng(step)
         tokens = random.integers(0, plan.model.vocab_size, shape, np.int32)
@@ -151,17 +153,16 @@ def layout_of(plan: Any, stage: Any, num_devices: int, way: str) -> Any:
     return build_layout(plan, stage, mesh, gather)
 
 
-def through_disk(state: Any, layout: Any, plan: Any) -> tuple[Any, Any]:
-    """Save a state, and load it onto other devices, whole on each of them."""
+def through_disk(state: Any, old: Any, plan: Any, new: Any) -> tuple[Any, Any]:
+    """Save a state, and load it in another layout."""
     import tempfile
 
     from runtime.checkpoint import CheckpointFolder
 
-    mesh = layout_of(plan, plan.stages[0], 2, "replicated").mesh
     with tempfile.TemporaryDirectory() as folder:
         checkpoints = CheckpointFolder(Path(folder), plan.model)
-        checkpoints.save(state, layout, step=2, is_stage_end=False)
-        restored = checkpoints.restore(2, mesh, "step")
+        checkpoints.save(state, old, step=2, is_stage_end=False)
+        restored = checkpoints.restore(2, new.mesh, new.gather)
     return restored.state, restored.layout
 
 
