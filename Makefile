@@ -10,8 +10,8 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup setup-bench setup-tpu run test test-full test-tpu lint format bench
-.PHONY: scaling lock clean
+.PHONY: help setup setup-bench setup-levanter setup-tpu run test test-full test-tpu
+.PHONY: lint format bench scaling lock clean
 
 help:
 	@echo "make run     train the quickstart on this machine, a few minutes"
@@ -32,9 +32,14 @@ $(READY): requirements.lock pyproject.toml
 
 setup-bench: $(VENV)/.ready-bench
 
-# Levanter can't live beside what we need, so it has an environment of its own.
-$(VENV)/.ready-bench: requirements-bench.txt requirements-bench-levanter.txt $(READY)
+$(VENV)/.ready-bench: requirements-bench.txt $(READY)
 	$(PIP) install --requirement requirements-bench.txt
+	@touch $@
+
+setup-levanter: $(VENV)/.ready-levanter
+
+# Levanter can't live beside what we need, so it has an environment of its own.
+$(VENV)/.ready-levanter: requirements-bench-levanter.txt $(READY)
 	@test -x $(VENV)/levanter/bin/python || $(PYTHON) -m venv $(VENV)/levanter
 	$(VENV)/levanter/bin/python -m pip --quiet --disable-pip-version-check install \
 	    --requirement requirements-bench-levanter.txt
@@ -70,7 +75,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-bench
+bench: setup-bench setup-levanter
 	$(BIN)/python bench/train_step.py --size cpu-small cpu-medium
 	$(BIN)/python bench/input.py
 	$(BIN)/python bench/loop.py --size debug cpu-small
