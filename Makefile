@@ -18,6 +18,7 @@ help:
 	@echo "make test    the default tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make setup   leave $(BIN)/codemix ready, and nothing else"
+	@echo "make setup-bench | setup-levanter | setup-tpu: what benchmarks and plans need"
 	@echo "make test-full | test-tpu | format | bench | scaling | lock | clean: see CONTRIBUTING.md"
 
 setup: $(READY)

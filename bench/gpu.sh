@@ -13,7 +13,7 @@ ARGUMENTS=("$@")
 if [ "${1:-}" = "--try" ]; then
     ARGUMENTS=(--models tiny --lengths 64 --rounds 1 --steps 2)
 else
-    make setup-bench setup-levanter
+    make setup-bench
     "$PYTHON" -m pip install --quiet --editable '.[cuda]'
 fi
 

@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     print(machine())
     for name in missing:
-        print(f"{name} is not measured: it is not installed, see `make setup-bench setup-levanter`")
+        print(f"{name} is not measured: it is not installed, see `make help`")
     for name, peers in sizes.items():
         print_table(name, peers)
 
