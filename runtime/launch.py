@@ -11,7 +11,9 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from runtime.aborts import Tell, catch_aborts
 from runtime.devices import GOOGLE, default_devices, has_chips
 from specs.errors import InputError
 from specs.plan import Plan
@@ -35,7 +37,8 @@ _KNOWN_TO_JAX = (
 )
 """Variables without which, and without a TPU, jax need not be asked."""
 
-_SECONDS_TO_FIND = 300
+SECONDS_TO_JOIN = 300
+"""That the first process waits for the last one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +83,40 @@ def find_launch(environment: Mapping[str, str] = os.environ) -> Launch | None:
             fix=f"number the processes from 0 to {count - 1}",
         )
     return Launch(address=address, index=index, count=count, local_devices=devices)
+
+
+def connect(launch: Launch, tell: Tell) -> Any:
+    """Join the other processes; return the store of keys and values that all share.
+
+    Raises:
+        InputError: The others can't be reached.
+    """
+    import jax
+    from jax._src.distributed import global_state
+
+    fix = (
+        "see that all processes are started, and that the address of process 0 is free "
+        "there and can be reached"
+    )
+    what = f"process {launch.index} of {launch.count} can't join the others at "
+    # A preemption is a SIGTERM, and `stopping` takes care of those.
+    jax.config.update("jax_enable_preemption_service", False)
+    # jax does not raise but abort where the others don't come.
+    lonely = InputError(f"{what}{launch.address}", fix=fix)
+    catch_aborts(lambda: lonely, tell)
+    try:
+        jax.distributed.initialize(
+            launch.address,
+            launch.count,
+            launch.index,
+            launch.local_devices,
+            cluster_detection_method="deactivate",
+            initialization_timeout=SECONDS_TO_JOIN,
+        )
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0][:200]
+        raise InputError(f"{what}{launch.address}: {reason}", fix=fix) from error
+    return global_state.client
 
 
 def devices_of_one(plan: Plan, wanted: int | None, count: int) -> int | None:
@@ -146,6 +183,6 @@ def _detected(environment: Mapping[str, str]) -> _Detected:
     from jax._src.clusters import ClusterEnv
 
     address, count, index, devices = ClusterEnv.auto_detect_unset_distributed_params(
-        environment.get(ADDRESS), None, None, None, None, _SECONDS_TO_FIND
+        environment.get(ADDRESS), None, None, None, None, SECONDS_TO_JOIN
     )
     return address, count, index, None if devices is None else tuple(devices)

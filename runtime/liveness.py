@@ -9,19 +9,16 @@ dead, this file's thread ends the process with the same words.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import socket
-import sys
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, NoReturn, Protocol
+from typing import Protocol
 
+from runtime.aborts import Tell, catch_aborts, end_process, release_aborts
 from specs.errors import CodemixError, Problem, ProcessLost
 
 BEAT_SECONDS = 1.0
@@ -79,7 +76,7 @@ class Watch:
         index: int,
         count: int,
         address: str,
-        tell: Callable[[CodemixError], None],
+        tell: Tell,
     ) -> None:
         """Prepare to watch; see `start`.
 
@@ -102,19 +99,18 @@ class Watch:
         self._ends_at: float | None = None
         self._is_stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="liveness")
-        self._on_abort: Any = None
 
     def start(self) -> None:
         """Give signs of life from now on."""
         self._seen = dict.fromkeys(range(self._count), ("", time.monotonic()))
         self._thread.start()
-        self._catch_aborts()
+        catch_aborts(self._reason_of_abort, self._tell)
 
     def stop(self) -> None:
         """End the watch; all processes have agreed to part."""
         self._is_stopped.set()
         self._thread.join(timeout=5 * BEAT_SECONDS)
-        self._release_aborts()
+        release_aborts()
 
     def check(self) -> None:
         """Raise the verdict, if there is one."""
@@ -212,35 +208,14 @@ class Watch:
             key = f"{_NOTES}{index}"
             self._store.key_value_set(key, note, allow_overwrite=True)
 
-    def _end(self) -> NoReturn:
+    def _end(self) -> None:
         """End this process, whose main thread does not."""
-        verdict = self.verdict or _lost(0, self._count, "")
-        with suppress(Exception):
-            self._tell(verdict)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(verdict.exit_code)
+        end_process(self.verdict or _lost(0, self._count, ""), self._tell)
 
-    def _catch_aborts(self) -> None:
-        """Say a clear word where jax's own watch aborts this process.
-
-        It does so, from a thread of its own and without asking Python, as soon as the
-        service at process 0 can't be reached.
-        """
-        handler = ctypes.CFUNCTYPE(None, ctypes.c_int)
-
-        def on_abort(_: int) -> None:
-            if self.verdict is None and not _can_reach(self._address):
-                self.verdict = _lost(0, self._count, f"at {self._address}")
-            if self.verdict is not None:
-                self._end()
-            self._release_aborts()
-
-        self._on_abort = handler(on_abort)
-        ctypes.CDLL(None).signal(int(signal.SIGABRT), self._on_abort)
-
-    def _release_aborts(self) -> None:
-        ctypes.CDLL(None).signal(int(signal.SIGABRT), None)
+    def _reason_of_abort(self) -> CodemixError | None:
+        if self.verdict is None and not _can_reach(self._address):
+            self.verdict = _lost(0, self._count, f"at {self._address}")
+        return self.verdict
 
 
 def note_of(error: BaseException) -> str:

@@ -17,12 +17,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from runtime.launch import Launch, find_launch
+from runtime.aborts import Tell
+from runtime.launch import Launch, connect, find_launch
 from runtime.liveness import KeyValues, PeerFailed, Watch, exit_code
-from specs.errors import CodemixError, InputError, Problem, ProcessLost
-
-Tell = Callable[[CodemixError], None]
-"""Prints why this process ends, where it can't be raised."""
+from specs.errors import InputError, Problem, ProcessLost
 
 _SLICE_MS = 1000
 """Of waiting for a key, between looks at the verdict."""
@@ -233,7 +231,7 @@ def joined_processes(tell: Tell) -> Iterator[Processes]:
     if launch is None:
         yield ALONE
         return
-    with _standard_output_kept():
+    with _standard_output_kept(is_given_back=launch.index == 0):
         processes = _join(launch, tell)
         try:
             yield processes
@@ -246,28 +244,7 @@ def joined_processes(tell: Tell) -> Iterator[Processes]:
 
 
 def _join(launch: Launch, tell: Tell) -> Processes:
-    import jax
-    from jax._src.distributed import global_state
-
-    # A preemption is a SIGTERM, and `stopping` takes care of those.
-    jax.config.update("jax_enable_preemption_service", False)
-    try:
-        jax.distributed.initialize(
-            launch.address,
-            launch.count,
-            launch.index,
-            launch.local_devices,
-            cluster_detection_method="deactivate",
-        )
-    except RuntimeError as error:
-        raise InputError(
-            f"process {launch.index} of {launch.count} can't join the others at "
-            f"{launch.address}: {str(error).splitlines()[0][:200]}",
-            fix="see that all processes are started, and that the address of process 0 "
-            "can be reached and is free",
-        ) from error
-    store = global_state.client
-    assert store is not None
+    store = connect(launch, tell)
     watch = Watch(
         store,
         index=launch.index,
@@ -280,8 +257,12 @@ def _join(launch: Launch, tell: Tell) -> Processes:
 
 
 @contextmanager
-def _standard_output_kept() -> Iterator[None]:
-    """Send to stderr what libraries print on stdout, which is for the result alone."""
+def _standard_output_kept(*, is_given_back: bool) -> Iterator[None]:
+    """Send to stderr what libraries print on stdout, which is for the result alone.
+
+    Args:
+        is_given_back: Whether this process is the one that prints the result.
+    """
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -289,7 +270,8 @@ def _standard_output_kept() -> Iterator[None]:
         yield
     finally:
         sys.stdout.flush()
-        os.dup2(kept, 1)
+        if is_given_back:
+            os.dup2(kept, 1)
         os.close(kept)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runtime.processes import Processes, Tell
+from runtime.aborts import Tell
+from runtime.processes import Processes
 
 
 @dataclass(frozen=True, kw_only=True)

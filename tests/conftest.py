@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -88,3 +93,45 @@ def seed() -> int:
 def rng(seed: int) -> np.random.Generator:
     """NumPy's generator from `seed`."""
     return np.random.default_rng(seed)
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[str]:
+    """Address of an S3 with one bucket, `bucket`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    main = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen([sys.executable, "-c", main], stdout=quiet, stderr=quiet)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{url}/moto-api/", server)
+        create = urllib.request.Request(f"{url}/bucket", method="PUT")
+        urllib.request.urlopen(create).close()
+        yield url
+    finally:
+        server.kill()
+        server.wait()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(url).close()
+        except OSError:
+            assert server.poll() is None
+            assert time.monotonic() < deadline, "the server never came up"
+            time.sleep(0.1)
+        else:
+            return
+
+
+@pytest.fixture
+def cloud(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A new place in the bucket."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
+    return f"s3://bucket/runs/{time.monotonic_ns()}"

@@ -59,8 +59,8 @@ def watches(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(liveness, "GRACE_SECONDS", 0.3)
     monkeypatch.setattr(Watch, "_end", lambda self: self._is_stopped.set())
     # The handler of a signal of the whole process is no matter of one test.
-    monkeypatch.setattr(Watch, "_catch_aborts", lambda self: None)
-    monkeypatch.setattr(Watch, "_release_aborts", lambda self: None)
+    monkeypatch.setattr(liveness, "catch_aborts", lambda *_: None)
+    monkeypatch.setattr(liveness, "release_aborts", lambda: None)
     started: list[Watch] = []
 
     def start(count: int) -> tuple[Store, list[Watch]]:

@@ -117,6 +117,12 @@ def mpi_environment() -> dict[str, str]:
     }
 
 
+def flip_a_bit(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+
+
 def manifest_of(workspace: Path, step: int) -> dict[str, Any]:
     (path,) = workspace.glob(f".codemix/runs/*/checkpoints/{step:08d}/manifest.json")
     manifest: dict[str, Any] = json.loads(path.read_text())["manifest"]
@@ -206,15 +212,37 @@ def test_one_process_dying_stops_all_and_any_number_goes_on(
     assert f"process {victim} of 2" in said
     assert "is gone" in said
     assert "run the same command again" in said
-    # Four go on, are asked to stop, and one comes to the end.
+    # Four go on and are asked to stop; what they saved is damaged; two come to the end.
     job = Job(folder, tmp_path / "four", *run_arguments(4))
     job.wait_for(folder, "checkpoints/00000006/manifest.json")
     job.processes[3].terminate()
     assert job.wait() == [75] * 4
     assert "SIGTERM: stopped after" in job.said(0)
+    rows = sorted(folder.glob(".codemix/runs/*/checkpoints/*/*.rows"))[-1]
+    flip_a_bit(rows)
+    job = Job(folder, tmp_path / "two", *run_arguments(2))
+    assert job.wait() == [0, 0], job.said(0)
+    step = int(rows.parent.name)
+    assert f"the checkpoint after step {step} is damaged: row " in job.said(0)
+    assert rows.name in job.said(0)
+    assert "going on after step" in job.said(0)
+    assert_as_straight(folder, finished_run)
+
+
+@pytest.mark.slow
+def test_processes_save_into_a_bucket_and_one_goes_on(
+    finished_run: tuple[Path, str], tmp_path: Path, cloud: str
+) -> None:
+    folder = fresh_copy(finished_run[0], tmp_path / "bucket")
+    spec = json.loads((folder / "specs" / "small.yaml").read_text())
+    spec["checkpoints"]["location"] = cloud
+    (folder / "specs" / "small.yaml").write_text(json.dumps(spec))
+    job = Job(folder, tmp_path / "two", *run_arguments(2, "--stop-after", "7"))
+    assert job.wait() == [0, 0], job.said(0)
+    assert not list(folder.glob(".codemix/runs/*/checkpoints"))
     job = Job(folder, tmp_path / "one", *run_arguments(1))
     assert job.wait() == [0], job.said(0)
-    assert "going on after step" in job.said(0)
+    assert "going on after step 7" in job.said(0)
     assert_as_straight(folder, finished_run)
 
 

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -23,48 +17,6 @@ from specs.errors import InputError
 from specs.experiment import Checkpoints
 
 PLAN = plans.plan(layers=1, width=8, heads=2, kv_heads=2, ffn_width=6, vocab_size=13)
-
-
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """Address of an S3 with one bucket, `bucket`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    main = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{port}'])"
-    quiet = subprocess.DEVNULL
-    server = subprocess.Popen([sys.executable, "-c", main], stdout=quiet, stderr=quiet)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(f"{url}/moto-api/", server)
-        create = urllib.request.Request(f"{url}/bucket", method="PUT")
-        urllib.request.urlopen(create).close()
-        yield url
-    finally:
-        server.kill()
-        server.wait()
-
-
-def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(url).close()
-        except OSError:
-            assert server.poll() is None
-            assert time.monotonic() < deadline, "the server never came up"
-            time.sleep(0.1)
-        else:
-            return
-
-
-@pytest.fixture
-def cloud(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A new place in the bucket."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "anybody")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "anything")
-    return f"s3://bucket/runs/{time.monotonic_ns()}"
 
 
 @pytest.fixture(params=["folder", "bucket"])
