@@ -2,9 +2,9 @@
 
 Levanter pins other versions of optax and transformers than ours, so it can't be
 imported beside codemix: `make setup-levanter` installs it in `.venv/levanter`. Its
-jaxlib is the same. The model is its Llama: two norms in a block, one after the other, where
-ours has one; all products are of the same sizes. Gradient checkpointing, on by default,
-is off: it costs time, and here there is memory enough.
+jaxlib is the same. The model is its Llama: two norms in a block, one after the other,
+where ours has one; all products are of the same sizes. Gradient checkpointing, on by
+default, is off: it costs time, and here there is memory enough.
 """
 
 # B sequences, L sequence length
