@@ -11,6 +11,7 @@ import errno
 import json
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from ledger.recorder import TensorFacts
 from runtime.manifest import MANIFEST, Manifest, ShareFacts
@@ -82,7 +83,14 @@ class Saving:
         except BaseException as error:  # noqa: BLE001  the main thread raises it
             self._error = _explained(error, self._folder)
             if self._processes.is_first:
-                self._storage.delete(self._folder)
+                with suppress(OSError):  # the next run sweeps what is left
+                    self._storage.delete(self._folder)
+            return
+        try:
+            if self._processes.is_first:
+                self._then()
+        except OSError as error:
+            self._error = _explained(error, self._folder)
 
     def _save(self) -> None:
         mine = []
@@ -95,7 +103,6 @@ class Saving:
         texts = self._processes.collect(f"saves/{self._folder}", json.dumps(mine))
         if self._processes.is_first:
             self._seal([one for text in texts for one in json.loads(text)])
-            self._then()
 
     def _seal(self, written: list[tuple[int, int, int, str]]) -> None:
         """Write the manifest, after everything else is safe."""

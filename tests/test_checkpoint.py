@@ -274,6 +274,28 @@ def test_a_full_disk_is_said_plainly_and_harms_no_earlier_checkpoint(
     assert_same(restored.state, states[0], layout)
 
 
+def test_an_old_checkpoint_that_cannot_be_deleted_harms_no_new_one(
+    tmp_path: Path,
+    states: list[TrainState],
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    policy = Checkpoints(every_steps=1, keep_last=1)
+    folder = CheckpointFolder(tmp_path, PLAN.model, policy=policy)
+    folder.save(states[0], layout, step=1, is_stage_end=False)
+    delete = Folder.delete
+
+    def refuse(self: Folder, name: str) -> None:
+        if name.startswith("00000001"):
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        delete(self, name)
+
+    monkeypatch.setattr(Folder, "delete", refuse)
+    with pytest.raises(InputError, match="Permission denied"):
+        folder.save(states[1], layout, step=2, is_stage_end=False)
+    assert_same(latest(folder, layout)[0].state, states[1], layout)
+
+
 def test_training_goes_on_while_a_checkpoint_is_written(
     folder: CheckpointFolder,
     states: list[TrainState],
