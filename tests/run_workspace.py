@@ -158,3 +158,14 @@ def evidence(entry: dict[str, Any]) -> dict[str, Any]:
             for one in entry["scores"]
         ],
     }
+
+
+def assert_rebuilt(entry: dict[str, Any], straight: dict[str, Any]) -> None:
+    """Check a run that was stopped and resumed against one that was not.
+
+    Where it was stopped on purpose it has a checkpoint more.
+    """
+    ours, expected = evidence(entry), evidence(straight)
+    steps = {one["step"] for one in expected["checkpoints"]}
+    kept = [one for one in ours["checkpoints"] if one["step"] in steps]
+    assert {**ours, "checkpoints": kept} == expected

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 from run_workspace import (
+    assert_rebuilt,
     codemix,
     command,
     entry_of,
     environment,
-    evidence,
     fresh_copy,
 )
 
@@ -64,7 +64,7 @@ def finish(workspace: Path, straight: dict[str, Any]) -> dict[str, Any]:
         entry["stages"][-1]["weights_digest"]
         == (straight["stages"][-1]["weights_digest"])
     )
-    assert evidence(entry) == evidence(straight)
+    assert_rebuilt(entry, straight)
     return entry
 
 

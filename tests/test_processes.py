@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from run_workspace import command, entry_of, environment, evidence, fresh_copy
+from run_workspace import (
+    assert_rebuilt,
+    command,
+    entry_of,
+    environment,
+    fresh_copy,
+)
 
 MPIRUN = shutil.which("mpirun")
 
@@ -146,7 +152,7 @@ def assert_as_straight(workspace: Path, finished_run: tuple[Path, str]) -> None:
     folder = workspace / ".codemix" / "ledger" / "entries"
     entries = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     (done,) = (one for one in entries if one["outcome"]["status"] == "completed")
-    assert evidence(done) == evidence(entry_of(*finished_run))
+    assert_rebuilt(done, entry_of(*finished_run))
 
 
 @needs_mpirun
