@@ -204,8 +204,10 @@ def _flip_token(store: Path, token: int) -> None:
 
 def _first_changed(original: Path, changed: Path) -> int:
     was, now = ready_spec(original), ready_spec(changed)
-    return next(
-        step
-        for step in range(was.plan.num_steps)
-        if not np.array_equal(was.batch(step), now.batch(step))
-    )
+
+    def is_changed(step: int) -> bool:
+        rows = np.arange(was.plan.stage_at(step).sequences_per_step)
+        batches = (one.batch(step, rows)[rows] for one in (was, now))
+        return not np.array_equal(*batches)
+
+    return next(step for step in range(was.plan.num_steps) if is_changed(step))
