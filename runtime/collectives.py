@@ -8,6 +8,10 @@ each kind. With a group of n devices and x bytes that go into the operation per 
     all-reduce           x 2 (n - 1) / n
     all-to-all           x (n - 1) / n
     collective-permute   x
+    between-slices       x
+
+The last are the messages into which the TPU compiler takes apart what goes from one
+slice to another, over the network.
 
 A start and its done are one collective; those in a loop count as often as it turns. The
 TPU compiler also fuses one collective with what goes on at the same time, piece by
@@ -25,6 +29,8 @@ import numpy as np
 
 from runtime.hlo import Computation, Instruction, Program, shape_bytes
 from runtime.hlo_loops import Runs
+
+BETWEEN_SLICES = "between-slices"
 
 KINDS = (
     *("all-gather", "reduce-scatter", "all-reduce"),
@@ -70,7 +76,7 @@ def find_collectives(program: Program, runs: Runs) -> tuple[Collective, ...]:
     for computation in program.computations.values():
         times = runs.of.get(computation.name, 0)
         for one in computation.instructions.values():
-            if not times or one.operation.removesuffix("-start") not in KINDS:
+            if not times or not _is_collective(one):
                 continue
             key = (one.attribute("channel_id"), one.shape)
             if computation.name in fused and key in seen:
@@ -89,6 +95,12 @@ def bytes_by_kind(collectives: Iterable[Collective]) -> dict[str, int]:
     return dict(sorted(totals.items()))
 
 
+def _is_collective(one: Instruction) -> bool:
+    if one.operation == "send":
+        return "xla_megascale_runtime" in one.attributes
+    return one.operation.removesuffix("-start") in KINDS
+
+
 def _collective(
     program: Program, computation: Computation, one: Instruction, times: int
 ) -> Collective:
@@ -100,6 +112,8 @@ def _collective(
     # that each device keeps.
     if kind == "all-reduce" and "all-reduce-scatter" in computation.name:
         kind = "reduce-scatter"
+    if kind == "send":
+        kind = BETWEEN_SLICES
     permute = kind == "collective-permute"
     groups = _pairs(one) if permute else _groups(one, program.num_devices)
     size = max((len(group) for group in groups), default=1)
@@ -114,7 +128,7 @@ def _collective(
 
 
 def _sent_bytes(kind: str, given: int, size: int) -> int:
-    if kind == "collective-permute":
+    if kind in ("collective-permute", BETWEEN_SLICES):
         return given
     if kind == "all-gather":
         return given * (size - 1)

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from runtime.accelerators import GPUS_PER_NODE, Slice
-from runtime.collectives import Collective, Groups
+from runtime.collectives import BETWEEN_SLICES, Collective, Groups
 
 Place = tuple[int, ...]
 """A device's slice or node, then its coordinates there; of a GPU, its number there."""
@@ -43,6 +43,8 @@ class Interconnect:
 
     def _seconds(self, one: Collective) -> float:
         chip = self.slice.chip
+        if one.kind == BETWEEN_SLICES:
+            return one.sent_bytes / chip.network_bandwidth
         inside = self._seconds_inside(one)
         homes = ({self.places[device][0] for device in group} for group in one.groups)
         if all(len(group) == 1 for group in homes):

@@ -245,6 +245,28 @@ def test_between_slices_a_chip_has_its_share_of_the_network() -> None:
         assert links.seconds([permute((0, receiver))]) == inside * 50 / 3.1
 
 
+SENT = """\
+HloModule step, is_scheduled=true, num_partitions=8
+
+ENTRY %main (x: f32[256,1024]) -> f32[256,1024] {
+  %x = f32[256,1024]{1,0:T(8,128)} parameter(0)
+  %a = token[] after-all()
+  %s = (f32[256,1024]{1,0:T(8,128)}, u32[], token[]) send(%x, %a), channel_id=5, \
+is_host_transfer=true, frontend_attributes={\
+_xla_host_transfer_handler_name="xla_megascale_runtime"}
+  ROOT %y = f32[256,1024]{1,0:T(8,128)} copy(%x)
+}
+"""
+
+
+def test_messages_to_another_slice_take_the_network() -> None:
+    where = parse_slice("2xv5e-4")
+    (only,) = collectives(parse_program(SENT))
+    assert (only.kind, only.sent_bytes) == ("between-slices", 2**20)
+    links = Interconnect(where, row_by_row(where))
+    assert links.seconds([only]) == 2**20 / where.chip.network_bandwidth
+
+
 def test_gpus_beyond_a_node_are_as_slow_as_their_network() -> None:
     where = parse_slice("16xh100")
     links = Interconnect(where, row_by_row(where))
