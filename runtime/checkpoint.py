@@ -109,6 +109,7 @@ class CheckpointFolder:
             step=step,
             is_stage_end=is_stage_end,
             num_updates=int(state.num_updates),
+            place=f"{self.location}/{folder}",
             then=self._prune,
         )
 

@@ -36,6 +36,7 @@ class Saving:
         step: int,
         is_stage_end: bool,
         num_updates: int,
+        place: str,
         then: Callable[[], None],
     ) -> None:
         """Start to save.
@@ -49,6 +50,7 @@ class Saving:
             step: Steps done.
             is_stage_end: Whether a stage ends there.
             num_updates: As in the state.
+            place: Of the folder, to name it in errors.
             then: Called in process 0 once the checkpoint exists.
         """
         self.step = step
@@ -57,7 +59,7 @@ class Saving:
         """Facts of all tensors once saved, in process 0."""
         self._storage, self._folder, self._layout = storage, folder, layout
         self._shares, self._processes, self._then = shares, processes, then
-        self._num_updates = num_updates
+        self._num_updates, self._place = num_updates, place
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True, name="saving")
         self._thread.start()
@@ -81,7 +83,7 @@ class Saving:
         try:
             self._save()
         except BaseException as error:  # noqa: BLE001  the main thread raises it
-            self._error = _explained(error, self._folder)
+            self._error = _explained(error, self._place)
             if self._processes.is_first:
                 with suppress(OSError):  # the next run sweeps what is left
                     self._storage.delete(self._folder)
@@ -90,7 +92,7 @@ class Saving:
             if self._processes.is_first:
                 self._then()
         except OSError as error:
-            self._error = _explained(error, self._folder)
+            self._error = _explained(error, self._place)
 
     def _save(self) -> None:
         mine = []
@@ -124,7 +126,7 @@ class Saving:
         self._storage.write(f"{self._folder}/{MANIFEST}", [manifest.sealed()])
 
 
-def _explained(error: BaseException, folder: str) -> BaseException:
+def _explained(error: BaseException, place: str) -> BaseException:
     is_full = isinstance(error, OSError) and error.errno in (
         errno.ENOSPC,
         errno.EDQUOT,
@@ -132,14 +134,14 @@ def _explained(error: BaseException, folder: str) -> BaseException:
     if is_full:
         return InputError(
             "the disk is full, the checkpoint could not be saved",
-            file=folder,
+            file=place,
             fix="make room and run the same command again: it goes on from the last "
             "checkpoint",
         )
     if isinstance(error, OSError):
         return InputError(
             f"the checkpoint could not be saved: {error}",
-            file=folder,
+            file=place,
             fix="run the same command again: it goes on from the last checkpoint",
         )
     return error

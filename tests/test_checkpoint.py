@@ -268,6 +268,7 @@ def test_a_full_disk_is_said_plainly_and_harms_no_earlier_checkpoint(
         with pytest.raises(InputError, match="the disk is full") as raised:
             folder.save(states[1], layout, step=2, is_stage_end=False)
     assert "make room" in str(raised.value)
+    assert f"{folder.location}/00000002: " in str(raised.value)
     assert not list(folder_path(folder).glob("*2")), "nothing is left of the half one"
     restored, _ = latest(folder, layout)
     assert restored.manifest.step == 1
