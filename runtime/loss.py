@@ -68,8 +68,8 @@ def loss_and_gradients(
         spread: Which devices have the other parts of the vocabulary.
 
     Returns:
-        The sum of losses; the gradient of `hidden_TD`, in its format; that of `output_VD`,
-        float32.
+        The sum of losses; the gradient of `hidden_TD`, in its format; that of
+        `output_VD`, float32.
     """
     scale = np.float32(1 / labels_T.size)
 
