@@ -198,7 +198,7 @@ def serve(name: str, folder: Path, shape: Shape) -> None:
             batch = next(batches)
             assert batch.shape == (shape.sequences, shape.length + 1)
         wall = (time.perf_counter() - wall) / int(line)
-        cpu = time.process_time() - cpu
+        cpu = (time.process_time() - cpu) / int(line)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         tell(seconds=wall, cpu_seconds=cpu, peak_mib=peak)
 
