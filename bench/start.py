@@ -26,6 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from run_workspace import make_run_workspace  # noqa: E402
 
 from bench.turns import machine  # noqa: E402
+from specs.loading import find_workspace  # noqa: E402
 
 CASES = ("off", "cold", "warm")
 MAIN = "from codemix_cli.main import cli; cli(prog_name='codemix')"
@@ -56,8 +57,9 @@ def main() -> None:
 
 def run(spec: Path, cache: Path, case: str) -> tuple[float, str]:
     """Train once, as if it had never been; return seconds and the weights' digest."""
+    workspace = find_workspace(spec)
     for name in ("ledger", "runs", "mlflow.db"):
-        path = spec.parent / ".codemix" / name
+        path = workspace / ".codemix" / name
         shutil.rmtree(path, ignore_errors=True)
         path.unlink(missing_ok=True)
     environment = {
@@ -67,8 +69,8 @@ def run(spec: Path, cache: Path, case: str) -> tuple[float, str]:
     }
     started = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-c", MAIN, "run", spec.name, "--json"],
-        cwd=spec.parent,
+        [sys.executable, "-c", MAIN, "run", str(spec), "--json"],
+        cwd=workspace,
         env=environment,
         capture_output=True,
         text=True,
