@@ -21,7 +21,7 @@ RankOf = Callable[[str], Rank]
 _RANKS: tuple[Rank, ...] = ("numerics", "software", "incidental")
 
 _NUMERIC_DISTRIBUTIONS = frozenset(
-    {"jax", "jaxlib", "libtpu", "flax", "optax", "orbax-checkpoint", "numpy"}
+    {"jax", "jaxlib", "libtpu", "flax", "optax", "numpy"}
     | {"ml-dtypes", "scipy", "sentencepiece", "tensorflow", "seqio"}
 )
 _NUMERIC_PREFIXES = ("jax-cuda", "nvidia-", "jax-rocm")

@@ -21,7 +21,7 @@ from specs.loading import find_workspace
 
 PACKAGES = ("specs", "ledger", "runtime", "evals", "codemix_cli")
 DISTRIBUTIONS = (
-    "codemix", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy",
+    "codemix", "jax", "jaxlib", "flax", "optax", "tensorstore", "numpy",
     "seqio", "tensorflow", "sentencepiece", "pyarrow", "dvc", "mlflow", "pydantic",
 )  # fmt: skip
 VARIABLES = (

@@ -34,7 +34,7 @@ from runtime.stopping import Stopping, stopping_on_signals
 from runtime.storage import is_bucket
 from specs.errors import CodemixError
 from specs.experiment import Checkpoints, experiment_digest
-from specs.loading import load_experiment
+from specs.loading import find_workspace, load_experiment
 from specs.resolve import plan_experiment
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def run(
     with joined_processes(listeners.tell) as processes:
         listeners = listeners.of(processes)
         experiment = load_experiment(spec_path)
+        find_workspace(spec_path)  # refused here, before jax is set up
         evaluator.check(experiment)
         plan = plan_experiment(experiment)
         here = devices_of_one(plan, num_devices, processes.count)

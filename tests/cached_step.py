@@ -20,9 +20,12 @@ devices.configure("exact", 2)
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
-from runtime.compile_cache import use_compile_cache  # noqa: E402
+from runtime import compile_cache  # noqa: E402
 
 NUM_STEPS = 3
+
+# Everything is kept: how long a program takes to compile depends on the machine's load.
+compile_cache.SHORTEST_SECONDS = 0.0
 
 
 def main() -> None:
@@ -36,7 +39,7 @@ def main() -> None:
     jax.monitoring.register_event_listener(
         lambda event, **_: events.update([event.rpartition("/")[2]])
     )
-    folder = use_compile_cache(told.append)
+    folder = compile_cache.use_compile_cache(told.append)
     plan = plans.plan(plans.stage("only", 0, NUM_STEPS), layers=1, width=8, ffn_width=8)
     stage = plan.stages[0]
     layout = build_layout(plan, stage, build_mesh(plan))
