@@ -24,7 +24,7 @@ from runtime.processes import ALONE, Processes
 from runtime.row_files import PREFIXES, copy_to_host
 from runtime.saving import Saving
 from runtime.state import Gather, Layout, TrainState
-from runtime.storage import open_storage
+from runtime.storage import Incomplete, open_storage
 from runtime.tensors import tensor_shapes
 from specs.canonical import digest_of
 from specs.errors import InputError
@@ -42,6 +42,13 @@ class Restored:
     manifest: Manifest
     state: TrainState
     layout: Layout
+
+
+_MISSING = (FileNotFoundError, Incomplete)
+
+
+class Damaged(InputError):
+    """A checkpoint is not what was saved."""
 
 
 class CheckpointFolder:
@@ -110,7 +117,7 @@ class CheckpointFolder:
             is_stage_end=is_stage_end,
             num_updates=int(state.num_updates),
             place=f"{self.location}/{folder}",
-            then=self._prune,
+            then=partial(self._prune, step),
         )
 
     def saved(
@@ -148,24 +155,22 @@ class CheckpointFolder:
         """Load one checkpoint onto a mesh and check every row of it.
 
         Raises:
-            InputError: It is not there, or not what its manifest says; in all
-                processes, if in one.
+            Damaged: It is not there, or not what its manifest says; in all processes,
+                if in one.
+            InputError: It can't be read now: a network or a disk fails.
         """
-        restored, problem = None, ""
+        restored, problem, is_readable = None, "", True
         try:
             manifest = self._manifest(step)
             layout = Layout(self._shapes, manifest.num_rows, mesh, gather)
             state = load_state(self._storage, _name(step), manifest, layout)
             restored = Restored(manifest=manifest, state=state, layout=layout)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (*_MISSING, ValueError, KeyError, TypeError) as error:
             problem = _first_line(error)
-        problems = [one for one in self._processes.gather("restored", problem) if one]
-        if problems or restored is None:
-            raise InputError(
-                f"the checkpoint after step {step} is damaged: {problems[0]}",
-                file=f"{self.location}/{_name(step)}",
-                fix="use an earlier checkpoint",
-            )
+        except OSError as error:
+            problem, is_readable = _first_line(error), False
+        self._check_restored(step, problem, is_readable)
+        assert restored is not None, "a process that failed has said so"
         self._restored = restored.manifest
         return restored
 
@@ -186,14 +191,15 @@ class CheckpointFolder:
             warn: Told of each checkpoint that was set aside as damaged.
 
         Raises:
-            InputError: There are checkpoints, and all of them are damaged.
+            InputError: There are checkpoints, and all of them are damaged; or one can't
+                be read now.
         """
         told = self._processes.from_first("steps", partial(self._swept, at_most))
         steps = [int(step) for step in told.split()]
         for step in reversed(steps):
             try:
                 return self.restore(step, mesh, gather)
-            except InputError as error:
+            except Damaged as error:
                 self._processes.from_first("aside", partial(self._aside, step))
                 warn(f"{error.problems[0].what}; it is set aside, see {DAMAGED} there")
         if steps:
@@ -204,10 +210,32 @@ class CheckpointFolder:
             )
         return None
 
-    def _prune(self) -> None:
+    def _check_restored(self, step: int, problem: str, is_readable: bool) -> None:
+        """Raise in all processes what is wrong in one; damage comes first."""
+        told = self._processes.gather("restored", f"{int(is_readable)}{problem}")
+        problems = [one for one in told if one != "1"]
+        if not problems:
+            return
+        place = f"{self.location}/{_name(step)}"
+        damage = [one[1:] for one in problems if one[0] == "1"]
+        if damage:
+            raise Damaged(
+                f"the checkpoint after step {step} is damaged: {damage[0]}",
+                file=place,
+                fix="use an earlier checkpoint",
+            )
+        raise InputError(
+            f"the checkpoint after step {step} can't be read: {problems[0][1:]}",
+            file=place,
+            fix="run the same command again once the disk or the network is well; "
+            "delete the checkpoint if it never will be",
+        )
+
+    def _prune(self, saved: int) -> None:
         """Delete what the policy does not keep; a checkpoint loses its manifest first.
 
-        Kept are the ends of stages, multiples of `keep_every`, and the last few.
+        Kept are the ends of stages, multiples of `keep_every`, and the last few up to
+        the one just saved: later ones are from before a power cut.
         """
         if self._policy is None:
             return
@@ -215,7 +243,9 @@ class CheckpointFolder:
         within = [
             step
             for step in self.steps()
-            if not self._is_stage_end(step) and (every is None or step % every)
+            if step <= saved
+            and not self._is_stage_end(step)
+            and (every is None or step % every)
         ]
         for step in within[: -self._policy.keep_last]:
             self._storage.delete(f"{_name(step)}/{MANIFEST}")

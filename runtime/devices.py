@@ -164,6 +164,11 @@ def default_devices() -> int:
     return 1 << (min(len(_visible_cores()), THREADS).bit_length() - 1)
 
 
+def num_visible_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(_visible_cores())
+
+
 def _visible_cores() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)

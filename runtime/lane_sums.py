@@ -28,6 +28,7 @@ from runtime.model import lane_gradients
 from runtime.numerics import (
     BATCH,
     SLICE,
+    TENSOR,
     Turns,
     exact_sum,
     exact_sum_everywhere,
@@ -35,8 +36,9 @@ from runtime.numerics import (
 )
 from runtime.spread import Spread
 from runtime.state import Layout, Rows
-from runtime.tensors import all_from_rows, all_to_rows
+from runtime.tensors import all_from_rows, all_to_rows, parts_of
 from specs.plan import Plan, PlannedStage
+from specs.stages import MAX_LANE_TOKENS
 
 
 def build_program(
@@ -132,7 +134,20 @@ class LaneSums:
         else:
             loss = self._over_shares(loss)
             rows = self._shares_of(sums)
-        return self._over_slices(loss, rows)
+        return self._over_slices(loss, self._alike(rows))
+
+    def _alike(self, rows: Rows) -> Rows:
+        """Keep copies of what products don't share, norms, from drifting apart.
+
+        In exact mode all devices compute the same bits of them.
+        """
+        num_parts = self.layout.num_parts
+        if self.program.spread.is_exact or num_parts == 1:
+            return rows
+        return {
+            name: x if parts_of(name, num_parts) > 1 else lax.pmean(x, TENSOR)
+            for name, x in rows.items()
+        }
 
     def _over_parts(
         self,
@@ -201,12 +216,16 @@ def build_lane_sums(
 ) -> LaneSums:
     """Say how a stage's batch is divided.
 
-    Without exactness a device takes as much at once as the stage allows.
+    Without exactness, and with whole weights, a device takes as much at once as the
+    stage's accumulation allows, and no more tokens than a lane has by default.
     """
     program = build_program(plan, stage, layout, eos_id)
     num_parts = stage.num_lanes
     if plan.determinism != "exact" and layout.gather == "step":
-        num_parts = layout.num_devices * stage.accumulation
+        tokens = stage.sequences_per_step * stage.sequence_length
+        enough = 1 << (-(-tokens // MAX_LANE_TOKENS) - 1).bit_length()
+        wanted = max(layout.num_devices * stage.accumulation, enough)
+        num_parts = min(wanted, stage.num_lanes)
     return LaneSums(program, layout, num_parts)
 
 

@@ -34,7 +34,7 @@ from runtime.scoring import Evaluator, Score
 from runtime.state import Gather, Layout, TrainState, build_layout, initial_state
 from runtime.token_losses import TokenLosses
 from runtime.training import Training
-from specs.plan import PlannedStage
+from specs.plan import Plan, PlannedStage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Session:
     """Of the run."""
     evaluator: Evaluator
     baselines: Score | None
-    _losses: dict[tuple[int, int], TokenLosses] = field(default_factory=dict)
+    _losses: dict[tuple[int, int, int], TokenLosses] = field(default_factory=dict)
 
     def facts(self, ledger: Ledger, resumed_from: int | None) -> RunFacts:
         """Collect what the ledger wants to know when training starts."""
@@ -130,7 +130,11 @@ class Session:
 
     def _losses_of(self, stage: PlannedStage, layout: Layout) -> TokenLosses:
         """Return the compiled losses of a stage; stages of one shape share them."""
-        shape = (stage.sequences_per_step, stage.lane_sequences)
+        shape = (
+            stage.sequences_per_step,
+            stage.sequence_length,
+            stage.lane_sequences,
+        )
         if shape not in self._losses:
             self._losses[shape] = TokenLosses(
                 self.ready.plan, stage, layout, self.ready.prepared.tokenizer.eos_id
@@ -164,11 +168,17 @@ def open_session(
     use_compile_cache(warn)
     parallel = ready.experiment.parallel
     mesh = build_mesh(ready.plan, parallel, wanted=num_devices)
-    identities = stage_identities(ready.plan, ready.lock, _numerics())
+    # Devices may differ in memory, and all must run one program.
+    chosen = processes.from_first(
+        "gather", lambda: choose_gather(ready.plan, parallel, mesh)
+    )
+    gather: Gather = "layer" if chosen == "layer" else "step"
+    numerics = {**_numerics(), **_topology(ready.plan, mesh, gather)}
+    identities = stage_identities(ready.plan, ready.lock, numerics)
     return Session(
         ready=ready,
         mesh=mesh,
-        gather=choose_gather(ready.plan, parallel, mesh),
+        gather=gather,
         processes=processes,
         identities=identities,
         identity=run_identity(ready.experiment, ready.lock, identities),
@@ -195,6 +205,18 @@ class _Scoring:
 
 def _report(recorder: Recorder, step: int, score: Score) -> None:
     recorder.scores(step, score.suite, score.values, score.detail)
+
+
+def _topology(plan: Plan, mesh: Mesh, gather: Gather) -> dict[str, Any]:
+    """What decides bits where they are promised on the same devices only."""
+    if plan.determinism != "same-topology":
+        return {}
+    return {
+        "mesh": dict(mesh.shape),
+        "gather": gather,
+        "accumulation": [stage.accumulation for stage in plan.stages],
+        "cores": devices.num_visible_cores(),
+    }
 
 
 def _numerics() -> dict[str, Any]:

@@ -180,8 +180,12 @@ def _system_errors() -> Iterator[None]:
         raise OSError(errno.EIO, str(error).splitlines()[0][:300]) from error
 
 
+class Incomplete(OSError):
+    """A file is shorter than it was when it was written."""
+
+
 def _whole(name: str, data: bytes, start: int, stop: int | None) -> bytes:
     if stop is not None and len(data) != stop - start:
         what = f"it ends after {start + len(data)} bytes, {stop} are expected"
-        raise OSError(errno.EIO, what, name)
+        raise Incomplete(errno.EIO, what, name)
     return data

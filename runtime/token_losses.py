@@ -75,7 +75,8 @@ class TokenLosses:
         weights = {name: x[0] for name, x in weights.items()}
         params = self._parameters(weights)
         lanes = tokens.reshape(self._lanes_here, self._lane, tokens.shape[1])
-        # One lane more than is used, for the same reason as in the training step.
+        # One lane more than is used, for reading and for writing: with a single one
+        # neither would be a function of the loop's turn.
         lanes = jnp.concatenate([lanes, lanes[:1]])
 
         def add_lane(lane: Array, losses: Array) -> Array:
@@ -83,10 +84,10 @@ class TokenLosses:
             found = lane_token_losses(self._program, params, part)
             return losses.at[lane].set(found)
 
-        shape = (self._lanes_here, self._lane, tokens.shape[1] - 1)
+        shape = (self._lanes_here + 1, self._lane, tokens.shape[1] - 1)
         losses = lax.fori_loop(0, num_lanes, add_lane, jnp.zeros(shape, jnp.float32))
         everywhere: Array = lax.all_gather(
-            losses.reshape(-1, shape[2]), (SLICE, BATCH), tiled=True
+            losses[:-1].reshape(-1, shape[2]), (SLICE, BATCH), tiled=True
         )
         return everywhere
 

@@ -38,7 +38,8 @@ def kept_bytes(model: PlannedModel, remat: Remat, num_tokens: int, tensor: int) 
     Per token and block: the block's input; unless `remat` is `block` also what
     attention mixed and its log-sum-exp; and where it is `none` queries, keys, values,
     gate and up, and a sequential block's second input. Tensor parallelism divides all
-    but the inputs.
+    but the inputs. On CPU, keys and values of shared heads are kept once per head, so
+    grouped queries keep more there than this says.
 
     Args:
         model: The sizes.

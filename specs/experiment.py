@@ -30,12 +30,12 @@ class Parallel(SpecValue):
 
     slices: Whole = 1
     """Groups of devices that each hold a whole copy of the state, such as the slices
-    of a multi-slice TPU; a power of two. It changes no number."""
+    of a multi-slice TPU; a power of two. In exact mode it changes no number."""
 
     gather: Literal["auto", "step", "layer"] = "auto"
     """When a device gathers the weights that others hold: all of them once per `step`,
     or those of one `layer` at a time, which takes less memory and moves more bytes.
-    `auto`: what fits. It changes no number."""
+    `auto`: what fits. In exact mode it changes no number."""
 
     @model_validator(mode="after")
     def _powers_of_two(self) -> Self:

@@ -138,7 +138,7 @@ class Batch(SpecValue):
 
     accumulation: Whole = 1
     """Lanes that each device works through at least, one after another; a power of
-    two. It bounds memory and devices and changes no number."""
+    two. It bounds memory and devices, and in exact mode changes no number."""
 
     remat: Literal["auto", "none", "attention", "block"] = "auto"
     """What is kept of each block for the backward pass: `none` is computed twice,

@@ -349,3 +349,42 @@ def test_a_restored_state_has_not_failed(
     folder.save(failed, layout, step=1, is_stage_end=False)
     assert int(folder.restore(1, layout.mesh, "step").state.is_failed) == 0
     assert jax.process_count() == 1
+
+
+def test_checkpoints_from_before_a_power_cut_do_not_crowd_out_new_ones(
+    tmp_path: Path, states: list[TrainState], layout: Layout
+) -> None:
+    policy = Checkpoints(every_steps=1, keep_last=1)
+    folder = CheckpointFolder(tmp_path, PLAN.model, policy=policy)
+    for step in (1, 3):
+        CheckpointFolder(tmp_path, PLAN.model).save(
+            states[0], layout, step=step, is_stage_end=False
+        )
+    # Step 3 is not on record any more: training goes on after step 1, and saves 2.
+    restored = folder.restore_latest(layout.mesh, "step", at_most=2, warn=pytest.fail)
+    assert restored is not None
+    assert restored.manifest.step == 1
+    folder.save(states[1], layout, step=2, is_stage_end=False)
+    assert folder.steps() == [2, 3]
+
+
+def test_a_disk_that_fails_for_a_moment_condemns_no_checkpoint(
+    folder: CheckpointFolder,
+    states: list[TrainState],
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save_all(folder, states, layout)
+    read = Folder.read
+
+    def fail(self: Folder, name: str, start: int = 0, stop: int | None = None) -> bytes:
+        if name.endswith(".rows"):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return read(self, name, start, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Folder, "read", fail)
+        with pytest.raises(InputError, match=r"step 3 can't be read: .*Too many open"):
+            latest(folder, layout)
+    restored, told = latest(folder, layout)
+    assert (restored.manifest.step, told) == (3, [])
