@@ -10,7 +10,7 @@ it is never used and never deleted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,12 +21,11 @@ from ledger.recorder import TensorFacts
 from runtime.loading import load_state
 from runtime.manifest import MANIFEST, Manifest
 from runtime.processes import ALONE, Processes
-from runtime.row_files import PREFIXES, copy_to_host
+from runtime.row_files import copy_to_host
 from runtime.saving import Saving
 from runtime.state import Gather, Layout, TrainState
 from runtime.storage import Incomplete, open_storage
 from runtime.tensors import tensor_shapes
-from specs.canonical import digest_of
 from specs.errors import InputError
 from specs.experiment import Checkpoints
 from specs.plan import PlannedModel
@@ -283,17 +282,6 @@ class CheckpointFolder:
         self._storage.write(f"{folder}/{DAMAGED}", [raw])
         self._storage.delete(f"{folder}/{MANIFEST}")
         return ""
-
-
-def weights_digest(tensors: Mapping[str, TensorFacts]) -> str:
-    """SHA-256 over the digests of the weights, the optimizer's moments left out."""
-    return digest_of(
-        {
-            name: facts.sha256
-            for name, facts in tensors.items()
-            if not name.startswith(PREFIXES[1:])
-        }
-    )
 
 
 def _name(step: int) -> str:

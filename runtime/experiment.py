@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger.delivery import Delivery
+from ledger.documents import Stored
 from ledger.entry import Entry
 from ledger.history import num_recorded_steps
 from ledger.provenance import package_digests
 from ledger.recorder import COMPLETED, NullRecorder, Outcome
 from ledger.run_recorder import RunRecorder
-from ledger.store import Ledger, Stored
+from ledger.store import Ledger
 from runtime.devices import configure, deciding_settings
 from runtime.folder_lock import sole_user
 from runtime.launch import devices_of_one

@@ -16,9 +16,9 @@ from jax import Array
 
 from ledger.recorder import StepRecord, TensorFacts
 from runtime.batches import BatchReader
-from runtime.checkpoint import weights_digest
 from runtime.failure import not_finite
 from runtime.fingerprint import fingerprint_hex
+from runtime.manifest import weights_digest
 from runtime.progress import TrainingProgress
 from runtime.state import (
     Layout,

@@ -7,10 +7,11 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ledger.documents import Stored, run_of
 from ledger.entry import Entry
 from ledger.recorder import COMPLETED, Diverged, NullRecorder, Outcome, RunFacts
 from ledger.replay import ReplayRecorder
-from ledger.store import Ledger, Stored
+from ledger.store import Ledger
 from runtime.devices import configure
 from runtime.experiment import Ended, agree, open_ledger
 from runtime.launch import devices_of_one
@@ -65,8 +66,7 @@ def reproduce(
         ledger = open_ledger(workspace, processes)
         original = ledger.find(text)
         recorder = ReplayRecorder(original, ledger)
-        entry = original.entry
-        assert isinstance(entry, Entry), "ReplayRecorder refuses what is not a run"
+        entry = run_of(original)
         experiment = Experiment.model_validate(entry.spec)
         evaluator.check(experiment)
         plan = plan_experiment(experiment)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ledger.documents import Stored, run_of
 from ledger.entry import Entry, ScoreFacts, StageFacts
 from ledger.floats import float_texts
 from ledger.recorder import TensorFacts
-from ledger.store import Ledger, Stored
+from ledger.store import Ledger
 from runtime.devices import configure
 from runtime.experiment import checkpoint_location
 from runtime.export import check_exportable, export_hf
@@ -197,12 +198,7 @@ def _find(text: str, workspace: Path) -> _Run:
     ledger = Ledger.open(workspace)
     is_spec = Path(text).suffix in SPEC_SUFFIXES
     stored = _latest_run(ledger, Path(text)) if is_spec else ledger.find(text)
-    if not isinstance(stored.entry, Entry):
-        raise InputError(
-            f"entry {stored.digest[:12]} is a replay, not a run",
-            fix=f"name the original, {stored.entry.original[:12]}",
-        )
-    return _Run(stored=stored, entry=stored.entry, ledger=ledger, workspace=workspace)
+    return _Run(stored=stored, entry=run_of(stored), ledger=ledger, workspace=workspace)
 
 
 def _latest_run(ledger: Ledger, spec_path: Path) -> Stored:

@@ -23,7 +23,6 @@ from runtime import devices
 from runtime.canary import canary_digest
 from runtime.checkpoint import CheckpointFolder, Restored
 from runtime.compile_cache import use_compile_cache
-from runtime.identity import run_identity, stage_identities
 from runtime.loop import train
 from runtime.mesh import build_mesh, choose_gather
 from runtime.numerics import NUMERICS_VERSION
@@ -34,6 +33,7 @@ from runtime.scoring import Evaluator, Score
 from runtime.state import Gather, Layout, TrainState, build_layout, initial_state
 from runtime.token_losses import TokenLosses
 from runtime.training import Training
+from specs.identity import run_identity, stage_identities
 from specs.plan import Plan, PlannedStage
 
 

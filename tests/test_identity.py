@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from order_plans import make_plan
 
-from runtime.identity import stage_identities
+from specs.identity import stage_identities
 from specs.lock import Lock, LockedStore
 from specs.plan import Plan
 
