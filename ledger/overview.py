@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from ledger.documents import Stored
 from ledger.entry import Entry
 from ledger.facts import ObjectRef
 from ledger.objects import references
-from ledger.store import Ledger, Stored
+from ledger.store import Ledger
+from ledger.verdict import Verdict
 from specs.errors import CodemixError, Problem
 
 
@@ -23,11 +25,11 @@ class Row(NamedTuple):
     unix_ms: int
     """When it entered the ledger."""
     result: str
-    """How the run ended, or the grade of the replay."""
+    """How the run ended, or the grade of the replay; empty of others."""
     num_steps: int
     weights_digest: str | None
     original: str | None
-    """The entry that was replayed; null of a run."""
+    """The entry that it is about; null of a run."""
 
 
 class Checked(NamedTuple):
@@ -57,7 +59,7 @@ def show_entry(ledger: Ledger, text: str) -> dict[str, Any]:
     verdicts = [
         {"digest": row.digest, "grade": row.result}
         for row in list_entries(ledger)
-        if row.original == stored.digest
+        if row.kind == "replay" and row.original == stored.digest
     ]
     return {
         "digest": stored.digest,
@@ -105,15 +107,26 @@ def _row(stored: Stored, unix_ms: int) -> Row:
             weights_digest=entry.weights_digest,
             original=None,
         )
+    if isinstance(entry, Verdict):
+        return Row(
+            digest=digest,
+            kind=entry.kind,
+            name=entry.name,
+            unix_ms=unix_ms,
+            result=entry.grade,
+            num_steps=entry.compared.steps.same,
+            weights_digest=None,
+            original=entry.original,
+        )
     return Row(
         digest=digest,
         kind=entry.kind,
         name=entry.name,
         unix_ms=unix_ms,
-        result=entry.grade,
-        num_steps=entry.compared.steps.same,
+        result="",
+        num_steps=0,
         weights_digest=None,
-        original=entry.original,
+        original=entry.subject,
     )
 
 

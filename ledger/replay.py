@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ledger.differences import Difference, compare_values, ranked
-from ledger.entry import Entry, Times
+from ledger.documents import Stored, run_of
+from ledger.entry import Times
 from ledger.expected import Expected
 from ledger.facts import JsonObject
 from ledger.floats import float_text, float_texts
@@ -25,10 +26,10 @@ from ledger.recorder import (
     TensorFacts,
 )
 from ledger.series import SeriesDifference, first_point_difference
-from ledger.store import Ledger, Stored
+from ledger.store import Ledger
 from ledger.trace import Trace, TraceRecord, encode_trace
 from ledger.verdict import Compared, Coverage, Grade, Verdict
-from specs.errors import CheckFailed, InputError
+from specs.errors import CheckFailed
 
 
 class ReplayRecorder:
@@ -49,15 +50,11 @@ class ReplayRecorder:
             CheckFailed: The original was changed since it was recorded.
             InputError: It is not a run, or part of it is missing.
         """
-        if not isinstance(original.entry, Entry):
-            raise InputError(
-                f"entry {original.digest[:12]} is a replay, not a run",
-                fix=f"replay the original, {original.entry.original[:12]}",
-            )
+        entry = run_of(original)
         self._ledger = ledger
         self._original_digest = original.digest
-        self._original = original.entry
-        self._expected = Expected(original.entry, ledger.objects)
+        self._original = entry
+        self._expected = Expected(entry, ledger.objects)
         self._facts: RunFacts | None = None
         self._started_ms, self._started = 0, 0.0
         self._differences: tuple[Difference, ...] = ()

@@ -20,26 +20,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from pydantic import Field, TypeAdapter
-
-from ledger.entry import SCHEMA_VERSION, Entry
+from ledger.documents import AnyEntry, Stored, read_document
 from ledger.objects import ObjectStore
-from ledger.verdict import Verdict
 from specs.atomic import sync_folder, write_atomically
 from specs.canonical import canonical_json
 from specs.errors import CheckFailed, InputError, Problem
 
-AnyEntry = Entry | Verdict
-"""A document of the ledger, told apart by its `kind`."""
-
 FIRST_LINK = "0" * 64
 """What the first line of a log names as the one before it."""
 
-_DOCUMENT: TypeAdapter[AnyEntry] = TypeAdapter(
-    Annotated[AnyEntry, Field(discriminator="kind")]
-)
 _SHORTEST_PREFIX = 4
 _HEX = frozenset("0123456789abcdef")
 
@@ -51,13 +42,6 @@ class LogLine(NamedTuple):
     kind: str
     name: str
     unix_ms: int
-
-
-class Stored(NamedTuple):
-    """An entry with the digest of its stored bytes."""
-
-    digest: str
-    entry: AnyEntry
 
 
 class Ledger:
@@ -127,15 +111,8 @@ class Ledger:
             CheckFailed: Its bytes are not what was recorded.
             InputError: It is missing, or a newer codemix wrote it.
         """
-        document = json.loads(self.read_bytes(digest))
-        if document.get("schema") != SCHEMA_VERSION:
-            raise InputError(
-                f"entry has schema {document.get('schema')!r}, "
-                f"this codemix reads schema {SCHEMA_VERSION}",
-                file=str(self.entry_path(digest)),
-                fix="use a newer codemix",
-            )
-        return _DOCUMENT.validate_python(document)
+        data = self.read_bytes(digest)
+        return read_document(data, str(self.entry_path(digest)))
 
     def read_bytes(self, digest: str) -> bytes:
         """Read the bytes of one entry, checked against its digest."""

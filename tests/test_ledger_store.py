@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from ledger_runs import hex_of, play
 
+from ledger.documents import Stored
 from ledger.objects import ObjectStore, references
 from ledger.overview import list_entries, show_entry, verify
 from ledger.recorder import Outcome
 from ledger.run_recorder import RunRecorder
-from ledger.store import Ledger, Stored
+from ledger.store import Ledger
 from specs.errors import CheckFailed, InputError
 
 ROOT = Path(__file__).parents[1]

@@ -17,12 +17,13 @@ from ledger_runs import (
     tensors,
 )
 
+from ledger.documents import Stored
 from ledger.facts import Cpu, ObjectRef, Repository
 from ledger.overview import list_entries, show_entry, verify
 from ledger.recorder import COMPLETED, Diverged, Outcome, TensorFacts
 from ledger.replay import ReplayRecorder
 from ledger.run_recorder import RunRecorder
-from ledger.store import Ledger, Stored
+from ledger.store import Ledger
 from ledger.verdict import Verdict
 from specs.errors import CheckFailed, InputError
 

@@ -1,0 +1,86 @@
+"""Every kind of document that the ledger holds, and how one is read.
+
+run          what was trained                    `ledger.entry`
+replay       the verdict on a run                `ledger.verdict`
+annotation   tags and notes on a document        `ledger.annotation`
+attestation  a signature on a document           `ledger.attestation`
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from ledger.annotation import Annotation
+from ledger.attestation import Attestation
+from ledger.entry import SCHEMA_VERSION, Entry
+from ledger.verdict import Verdict
+from specs.errors import InputError
+
+AnyEntry = Entry | Verdict | Annotation | Attestation
+"""A document of the ledger, told apart by its `kind`."""
+
+_DOCUMENT: TypeAdapter[AnyEntry] = TypeAdapter(
+    Annotated[AnyEntry, Field(discriminator="kind")]
+)
+
+
+class Stored(NamedTuple):
+    """A document with the digest of its stored bytes."""
+
+    digest: str
+    entry: AnyEntry
+
+
+def read_document(data: bytes, file: str) -> AnyEntry:
+    """Read the bytes of a document, which are what its name says.
+
+    Args:
+        data: Its bytes.
+        file: What errors call it.
+
+    Raises:
+        InputError: This codemix does not know such documents.
+    """
+    document = json.loads(data)
+    if document.get("schema") != SCHEMA_VERSION:
+        what = (
+            f"entry has schema {document.get('schema')!r}, "
+            f"this codemix reads schema {SCHEMA_VERSION}"
+        )
+        raise InputError(what, file=file, fix="use a newer codemix")
+    try:
+        return _DOCUMENT.validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"another codemix wrote this entry: {place}: {first['msg']}",
+            file=file,
+            fix="use the codemix that wrote it, or a newer one",
+        ) from None
+
+
+def subject_of(entry: AnyEntry) -> str | None:
+    """Return the digest of what a document is about; null of a run."""
+    if isinstance(entry, Entry):
+        return None
+    return entry.original if isinstance(entry, Verdict) else entry.subject
+
+
+def run_of(stored: Stored) -> Entry:
+    """Return the run that was found; what is about a run is refused, and names it.
+
+    Raises:
+        InputError: It is not a run.
+    """
+    entry = stored.entry
+    if isinstance(entry, Entry):
+        return entry
+    article = "an" if entry.kind[0] == "a" else "a"
+    raise InputError(
+        f"entry {stored.digest[:12]} is {article} {entry.kind}, not a run",
+        fix=f"name the one that it is about, {str(subject_of(entry))[:12]}",
+    )
