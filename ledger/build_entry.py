@@ -23,6 +23,7 @@ from ledger.objects import ObjectStore
 from ledger.recorder import Outcome
 from ledger.series import encode_series
 from ledger.store import Ledger
+from ledger.tensor_words import WordsRecord, encode_words
 from ledger.trace import Trace, TraceRecord, encode_trace
 
 
@@ -40,8 +41,9 @@ def build_entry(
     """
     first = history.begins[0]
     steps = _counting_steps(history, path)
+    names = tuple(first.get("tensor_names", ()))
     stages = tuple(
-        _stage(span, _stop_step(history, index), steps, ledger.objects)
+        _stage(span, _stop_step(history, index), steps, names, ledger.objects)
         for index, span in enumerate(history.stages)
     )
     same_names = set(Entry.model_fields) & set(first) - {"kind"}
@@ -83,17 +85,25 @@ def _stop_step(history: History, index: int) -> int:
 
 
 def _stage(
-    span: StageSpan, stop_step: int, steps: Iterator[Event], objects: ObjectStore
+    span: StageSpan,
+    stop_step: int,
+    steps: Iterator[Event],
+    names: tuple[str, ...],
+    objects: ObjectStore,
 ) -> StageFacts:
     if span.reused is not None:
         stage = StageFacts.model_validate(span.reused["stage"])
         source = stage.reused_from or span.reused["entry"]
         return stage.model_copy(update={"reused_from": source})
     records, metrics, timings = [], [], []
+    words: list[WordsRecord] = []
     for _ in range(stop_step - span.start_step):
         event = next(steps)
         step = event["step"]
         records.append(TraceRecord(step, event["batch"], event["weights"]))
+        if "tensor_words" in event:
+            initial = event.get("initial_words")
+            words.append(WordsRecord(step, event["tensor_words"], initial))
         if "metrics" in event:
             metrics.append((step, _numbers(event["metrics"])))
             clock = {"unix_ms": event["unix_ms"], **event.get("timings", {})}
@@ -111,6 +121,9 @@ def _stage(
         trace_head=Trace(trace).head,
         metrics=objects.put(encode_series(metrics)),
         timings=objects.put(encode_series(timings)),
+        tensor_words=objects.put(encode_words(names, words))
+        if words and len(words) == len(records)
+        else None,
     )
 
 

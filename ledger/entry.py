@@ -49,6 +49,8 @@ class StageFacts(Value):
     timings: ObjectRef
     """A series too: `unix_ms`, when a logged step was recorded, and what a clock
     decides. Informative."""
+    tensor_words: ObjectRef | None = None
+    """See `ledger.tensor_words`; null where a step was recorded without."""
     reused_from: Sha256 | None = None
     """The entry that the stage was taken over from; null if this run trained it."""
 

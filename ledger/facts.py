@@ -18,6 +18,9 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 """128 bits as 32 hex digits."""
 
+HexWords = Annotated[str, Field(pattern=r"^([0-9a-f]{8})*$")]
+"""32-bit words as 8 hex digits each."""
+
 JsonObject = dict[str, JsonValue]
 """Any JSON object."""
 

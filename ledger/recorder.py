@@ -22,6 +22,7 @@ from ledger.facts import (
     CodeFacts,
     EnvironmentFacts,
     Fingerprint,
+    HexWords,
     JsonObject,
     Sha256,
 )
@@ -64,6 +65,8 @@ class RunFacts(Value):
     resumed_from: Step | None = None
     """First step trained by this process where an earlier one trained steps before it;
     null for a fresh start."""
+    tensor_names: tuple[str, ...] = ()
+    """Of the weights, sorted: what the words of `StepRecord.tensor_words` are of."""
 
 
 class StepRecord(Value):
@@ -76,6 +79,10 @@ class StepRecord(Value):
     """Of the batch that the step was trained on."""
     weights: Fingerprint
     """Of the weights after the update."""
+    tensor_words: HexWords | None = None
+    """Of each tensor of the weights after the update; see `ledger.tensor_words`."""
+    initial_words: HexWords | None = None
+    """Of each tensor before the run's first update; null at all later steps."""
     metrics: dict[str, float] | None = None
     """Name -> value; null where the step is not logged. Functions of the step alone
     (loss, gradient norm, learning rate): a replay and a resumed run must give the same

@@ -217,6 +217,7 @@ class RunRecorder:
             "devices": facts.devices,
             "numerics": facts.numerics,
             "canary": facts.canary,
+            "tensor_names": list(facts.tensor_names),
         }
 
 
@@ -226,6 +227,10 @@ def _step_fields(record: StepRecord) -> Event:
         "batch": record.batch,
         "weights": record.weights,
     }
+    if record.tensor_words is not None:
+        fields["tensor_words"] = record.tensor_words
+    if record.initial_words is not None:
+        fields["initial_words"] = record.initial_words
     if record.metrics is not None:
         fields["metrics"] = bare_floats(record.metrics)
     if record.timings is not None:

@@ -96,7 +96,16 @@ def fingerprint_arrays(arrays: Mapping[str, np.ndarray]) -> str:
 
 def fingerprint_hex(sums: np.ndarray) -> str:
     """Write the four sums as 32 hex digits."""
-    return "".join(f"{int(value):08x}" for value in np.asarray(sums))
+    return words_hex(sums)
+
+
+def words_hex(words: np.ndarray) -> str:
+    """Write 32-bit words as 8 hex digits each.
+
+    >>> words_hex(np.array([1, 2**32 - 1], np.uint32))
+    '00000001ffffffff'
+    """
+    return "".join(f"{int(value):08x}" for value in np.asarray(words))
 
 
 def _scramble(x: Any) -> Any:

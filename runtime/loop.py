@@ -17,7 +17,7 @@ from jax import Array
 from ledger.recorder import StepRecord, TensorFacts
 from runtime.batches import BatchReader
 from runtime.failure import not_finite
-from runtime.fingerprint import fingerprint_hex
+from runtime.fingerprint import fingerprint_hex, words_hex
 from runtime.manifest import weights_digest
 from runtime.progress import TrainingProgress
 from runtime.state import (
@@ -123,6 +123,9 @@ class _StageLoop:
         self._layout = take_step.layout
         self._rows_here = take_step.rows_here()
         self._pending: _Pending | None = None
+        self._initial_words = (
+            words_hex(take_step.tensor_words(state.weights)) if step == 0 else None
+        )
         self._last_report = time.monotonic()
         self._weights_digest = ""
         """Of the last checkpoint that was reported."""
@@ -211,6 +214,8 @@ class _StageLoop:
                 step=pending.step,
                 batch=fingerprint_hex(output.batch),
                 weights=fingerprint_hex(output.weights),
+                tensor_words=words_hex(output.tensor_words),
+                initial_words=self._initial_words if pending.step == 0 else None,
                 metrics=metrics if is_logged else None,
                 timings={"tokens_per_second": speed} if is_logged else None,
             )

@@ -31,6 +31,7 @@ from runtime.progress import TrainingListener
 from runtime.ready import Ready
 from runtime.scoring import Evaluator, Score
 from runtime.state import Gather, Layout, TrainState, build_layout, initial_state
+from runtime.tensors import tensor_shapes
 from runtime.token_losses import TokenLosses
 from runtime.training import Training
 from specs.identity import run_identity, stage_identities
@@ -75,6 +76,7 @@ class Session:
             numerics=NUMERICS_VERSION,
             canary=canary_digest(ready.plan),
             resumed_from=resumed_from,
+            tensor_names=tuple(sorted(tensor_shapes(ready.plan.model))),
         )
 
     def train(

@@ -42,6 +42,8 @@ class StepOutput(NamedTuple):
     """Before clipping, float32."""
     weights: Array
     """Fingerprint of the weights after the update, uint32 (4,)."""
+    tensor_words: Array
+    """First sum of the fingerprint of each tensor, by name, uint32 (tensors,)."""
     batch: Array
     """Fingerprint of the tokens, uint32 (4,)."""
     is_failed: Array
@@ -126,6 +128,23 @@ class TrainStep:
         dealt = self._sums.deal(np.asarray(tokens_BL, np.int32))
         return self._spread(np.ascontiguousarray(dealt))
 
+    def tensor_words(self, weights: Rows) -> np.ndarray:
+        """Return what `StepOutput.tensor_words` would be of some weights."""
+        same = PartitionSpec()
+
+        def words(turns: Turns, weights: Rows) -> Array:
+            ours = {name: x[0] for name, x in weights.items()}
+            return self._update.fingerprints(turns, ours)[:, 0]
+
+        body = jax.shard_map(
+            words,
+            mesh=self.layout.mesh,
+            in_specs=(same, self.layout.state_spec.weights),
+            out_specs=same,
+            check_vma=False,
+        )
+        return np.asarray(jax.jit(body)(self._turns, weights))
+
     def rows_here(self) -> np.ndarray:
         """Return which rows of a batch the devices of this process work on, int64."""
         dealt_B = self._sums.deal(np.arange(self._stage.sequences_per_step)[:, None])
@@ -185,7 +204,8 @@ class TrainStep:
         output = StepOutput(
             loss=loss,
             grad_norm=grad_norm,
-            weights=sums,
+            weights=jnp.sum(sums, axis=0, dtype=jnp.uint32),
+            tensor_words=sums[:, 0],
             batch=self._fingerprint_batch(tokens),
             is_failed=is_failed,
             num_stop=lax.psum(stops[0], LANES),

@@ -56,7 +56,7 @@ class Update:
         scale: Array,
         learning_rate: Array,
     ) -> tuple[TrainState, Array]:
-        """Update row by row, and fingerprint the new weights.
+        """Update row by row, and fingerprint the new weights tensor by tensor.
 
         Args:
             turns: One, unknown to the compiler.
@@ -67,7 +67,7 @@ class Update:
             learning_rate: Of this step.
 
         Returns:
-            The state, and the fingerprint of all weights, uint32 (4,).
+            The state, and what `fingerprints` gives of the new weights.
         """
 
         def update_row(
@@ -84,9 +84,7 @@ class Update:
                 moments = (state.num_updates, mu, nu)
                 steps, mu, nu = adamw_steps(self.optimizer, clipped, moments, weights)
                 weights = apply_steps(weights, steps, learning_rate)
-                for name, x in weights.items():
-                    sums = sums + self._fingerprint(name, x, row)
-                return weights, mu, nu, sums
+                return weights, mu, nu, sums + self._fingerprints(weights, row)
 
             # A loop of one turn, because what is read must be read before any of it
             # is written: else the compiler copies the whole state for every row.
@@ -95,10 +93,33 @@ class Update:
             new = (_with_row(g, row, r) for g, r in zip(groups, rows, strict=True))
             return (*new, sums)
 
-        carry = (state.weights, state.mu, state.nu, jnp.zeros(SUMS, jnp.uint32))
+        carry = (state.weights, state.mu, state.nu, self._no_sums())
         weights, mu, nu, sums = lax.fori_loop(0, num_rows, update_row, carry)
         sums = lax.psum(sums, (BATCH, TENSOR))
         return state._replace(weights=weights, mu=mu, nu=nu), sums
+
+    def fingerprints(self, turns: Turns, weights: Rows) -> Array:
+        """Fingerprint each tensor of this device's rows of some weights.
+
+        Returns:
+            uint32 (tensors, 4), tensors sorted by name. The sum over tensors is the
+            fingerprint of all weights.
+        """
+
+        def add_row(row: Array, sums: Array) -> Array:
+            return sums + self._fingerprints(_row(weights, row), row)
+
+        sums = lax.fori_loop(0, turns.rows, add_row, self._no_sums())
+        total: Array = lax.psum(sums, (BATCH, TENSOR))
+        return total
+
+    def _no_sums(self) -> Array:
+        return jnp.zeros((len(self.layout.shapes), SUMS), jnp.uint32)
+
+    def _fingerprints(self, one: Rows, row: Array) -> Array:
+        """Sum up one row of each layer of each tensor."""
+        names = sorted(self.layout.shapes)
+        return jnp.stack([self._fingerprint(name, one[name], row) for name in names])
 
     def _fingerprint(self, name: str, x: Array, row: Array) -> Array:
         """Sum up one row of each layer; positions are those in the part, layers first.

@@ -92,7 +92,7 @@ def train(kind: str, mesh_size: int, sharding: str) -> dict[str, Any]:
     import numpy as np
     import plans
 
-    from runtime.fingerprint import fingerprint_arrays, fingerprint_hex
+    from runtime.fingerprint import fingerprint_arrays, fingerprint_hex, words_hex
     from runtime.state import initial_state, whole_tensors
     from runtime.token_losses import TokenLosses
     from runtime.train_step import build_train_step
@@ -132,6 +132,12 @@ def train(kind: str, mesh_size: int, sharding: str) -> dict[str, Any]:
         losses = TokenLosses(plan, stage, layout, EOS).of(state.weights)(tokens)
         token_losses = fingerprint_arrays({"losses": losses})
     tensors = dict(whole_tensors(state, layout))
+    told = (
+        words_hex(output.tensor_words),
+        words_hex(take_step.tensor_words(state.weights)),
+    )
+    words = [fingerprint_arrays({n: tensors[n]})[:8] for n in sorted(layout.shapes)]
+    assert told == ("".join(words), "".join(words))
     return {
         "trace": trace,
         "digests": {n: sha256(x.tobytes()).hexdigest() for n, x in tensors.items()},

@@ -14,7 +14,7 @@ import pytest
 from conftest import GOLDEN, HOW_TO_UPDATE
 
 from runtime.blocks import LaneProgram
-from runtime.fingerprint import fingerprint_arrays, fingerprint_hex
+from runtime.fingerprint import fingerprint_arrays, fingerprint_hex, words_hex
 from runtime.fused import fuse, unfuse
 from runtime.initialise import initial_tensors
 from runtime.mesh import build_mesh
@@ -131,8 +131,23 @@ def test_what_a_step_tells_is_true(make_trainer: Callable[[Plan], Trainer]) -> N
     }
     assert fingerprint_hex(output.weights) == fingerprint_arrays(weights)
     assert fingerprint_hex(output.batch) == fingerprint_arrays({"batch": batch(0)})
+    assert words_hex(output.tensor_words) == words_of(weights)
     assert int(output.is_failed) == 0
     assert int(trainer.state.num_updates) == 1
+
+
+def words_of(weights: dict[str, np.ndarray]) -> str:
+    return "".join(fingerprint_arrays({n: weights[n]})[:8] for n in sorted(weights))
+
+
+def test_the_words_before_the_first_step_are_those_of_the_initial_weights(
+    make_trainer: Callable[[Plan], Trainer],
+) -> None:
+    trainer = make_trainer(plans.plan())
+    weights = dict(initial_tensors(trainer.plan.model, trainer.plan.seed))
+    found = trainer.take_step.tensor_words(trainer.state.weights)
+    arrays = {name: np.asarray(tensor) for name, tensor in weights.items()}
+    assert words_hex(found) == words_of(arrays)
 
 
 def test_a_repeated_batch_is_learnt(make_trainer: Callable[[Plan], Trainer]) -> None:
