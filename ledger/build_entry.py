@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 from ledger.differences import compare_code, compare_devices, compare_environment
+from ledger.documents import AnyEntry
 from ledger.entry import (
     ArtifactFacts,
     CheckpointFacts,
@@ -15,25 +18,41 @@ from ledger.entry import (
     StageFacts,
     Times,
 )
-from ledger.facts import CodeFacts, EnvironmentFacts
+from ledger.facts import CodeFacts, EnvironmentFacts, ObjectRef
 from ledger.floats import float_text
 from ledger.history import Event, History, StageSpan
 from ledger.journal import read_journal
-from ledger.objects import ObjectStore
 from ledger.recorder import Outcome
 from ledger.series import encode_series
-from ledger.store import Ledger
 from ledger.tensor_words import WordsRecord, encode_words
 from ledger.trace import Trace, TraceRecord, encode_trace
 
 
+class Keeps(Protocol):
+    """Keeps the bytes that an entry refers to."""
+
+    def put(self, data: bytes) -> ObjectRef:
+        """Keep bytes and return the reference to them."""
+
+
+class Keeper(Protocol):
+    """What an entry is built with: a ledger, or a check that keeps nothing."""
+
+    @property
+    def objects(self) -> Keeps:
+        """Takes traces and series."""
+
+    def read(self, digest: str) -> AnyEntry:
+        """Read another entry, one that stages were taken over from."""
+
+
 def build_entry(
-    history: History, path: Path, ledger: Ledger, outcome: Outcome, ended_ms: int
+    history: History, path: Path, ledger: Keeper, outcome: Outcome, ended_ms: int
 ) -> Entry:
     """Put the entry of a run together and keep all that it refers to.
 
     Args:
-        history: Index of the journal.
+        history: Index of the journal, up to the line that will name the entry.
         path: Of the journal.
         ledger: Takes traces and series; gets no entry here.
         outcome: How the run ended.
@@ -62,7 +81,28 @@ def build_entry(
         ),
         seams=tuple(_seam(first, event) for event in history.begins[1:]),
         times=_times(history, ended_ms),
+        journal=_digest_up_to(path, history.stop),
     )
+
+
+def finish_event(outcome: Outcome, digest: str, ended_ms: int) -> Event:
+    """Return the event that ends a journal with the digest of its entry."""
+    return {
+        "kind": "finish",
+        "unix_ms": ended_ms,
+        "outcome": outcome.to_json(),
+        "entry": digest,
+    }
+
+
+def _digest_up_to(path: Path, stop: int) -> str:
+    """SHA-256 of the first bytes of a journal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while stop and (data := file.read(min(stop, 1 << 20))):
+            digest.update(data)
+            stop -= len(data)
+    return digest.hexdigest()
 
 
 def _counting_steps(history: History, path: Path) -> Iterator[Event]:
@@ -89,7 +129,7 @@ def _stage(
     stop_step: int,
     steps: Iterator[Event],
     names: tuple[str, ...],
-    objects: ObjectStore,
+    objects: Keeps,
 ) -> StageFacts:
     if span.reused is not None:
         stage = StageFacts.model_validate(span.reused["stage"])
@@ -131,7 +171,7 @@ def _numbers(values: dict[str, float | str]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def _scores(history: History, ledger: Ledger) -> tuple[ScoreFacts, ...]:
+def _scores(history: History, ledger: Keeper) -> tuple[ScoreFacts, ...]:
     """Scores of this run, and those of the stages that it took over."""
     scores = []
     for span in history.stages:

@@ -9,7 +9,7 @@ attestation  a signature on a document           `ledger.attestation`
 from __future__ import annotations
 
 import json
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -44,7 +44,30 @@ def read_document(data: bytes, file: str) -> AnyEntry:
     Raises:
         InputError: This codemix does not know such documents.
     """
-    document = json.loads(data)
+    return document_of(parse_document(data, file), file)
+
+
+def parse_document(data: bytes, file: str) -> dict[str, Any]:
+    """Read the bytes of a document as JSON.
+
+    Raises:
+        InputError: They are no JSON object.
+    """
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        return document
+    raise InputError(
+        "this is no document of codemix: its bytes are no JSON object",
+        file=file,
+        fix="find out who wrote it; codemix did not",
+    )
+
+
+def document_of(document: dict[str, Any], file: str) -> AnyEntry:
+    """Read a document from its JSON; see `read_document`."""
     if document.get("schema") != SCHEMA_VERSION:
         what = (
             f"entry has schema {document.get('schema')!r}, "

@@ -138,6 +138,9 @@ class Entry(Value):
     artifacts: tuple[ArtifactFacts, ...]
     seams: tuple[Seam, ...]
     times: Times
+    journal: Sha256 | None = None
+    """SHA-256 of the run's journal up to the line that names this entry; null of an
+    entry that is older than this field."""
 
     @property
     def num_steps(self) -> int:

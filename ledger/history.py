@@ -48,6 +48,8 @@ class History:
     """First step that was trained; those before it were taken over."""
     session_ms: list[tuple[int, int]] = field(default_factory=list)
     """Per process: when it wrote its first and its last line."""
+    stop: int = 0
+    """Byte offset of the line after the last one."""
     _starts: array[int] = field(default_factory=lambda: array("q"))
 
     @property
@@ -68,6 +70,7 @@ class History:
         """Take one more line into account."""
         event = line.event
         kind = event["kind"]
+        self.stop = line.stop
         if kind == "begin":
             self._begin(event)
         else:

@@ -1,19 +1,13 @@
-"""Answers about a whole ledger as plain values: list, show, verify."""
+"""Answers about a whole ledger as plain values: list, show."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ledger.documents import Stored
 from ledger.entry import Entry
-from ledger.facts import ObjectRef
-from ledger.objects import references
 from ledger.store import Ledger
 from ledger.verdict import Verdict
-from specs.errors import CodemixError, Problem
 
 
 class Row(NamedTuple):
@@ -30,14 +24,6 @@ class Row(NamedTuple):
     weights_digest: str | None
     original: str | None
     """The entry that it is about; null of a run."""
-
-
-class Checked(NamedTuple):
-    """What a check of the ledger's bytes found."""
-
-    num_entries: int
-    num_objects: int
-    problems: tuple[Problem, ...]
 
 
 def list_entries(ledger: Ledger) -> tuple[Row, ...]:
@@ -66,32 +52,6 @@ def show_entry(ledger: Ledger, text: str) -> dict[str, Any]:
         "entry": stored.entry.to_json(),
         "verdicts": verdicts,
     }
-
-
-def verify(ledger: Ledger) -> Checked:
-    """Check every byte: the log's chain, each entry, each object they refer to.
-
-    Everything wrong is named; nothing is repaired.
-    """
-    problems = list(ledger.check_log())
-    try:
-        digests = [line.digest for line in ledger.log()]
-    except CodemixError as error:
-        return Checked(0, 0, (*problems, *error.problems))
-    problems += _repeated(ledger, digests)
-    problems += _not_logged(ledger, set(digests))
-    objects = set()
-    for digest in digests:
-        try:
-            document = ledger.read(digest).to_json()
-        except CodemixError as error:
-            problems += error.problems
-            continue
-        for ref in references(document):
-            if ref not in objects:
-                objects.add(ref)
-                problems += _check_object(ledger, digest, ref)
-    return Checked(len(digests), len(objects), tuple(problems))
 
 
 def _row(stored: Stored, unix_ms: int) -> Row:
@@ -128,32 +88,3 @@ def _row(stored: Stored, unix_ms: int) -> Row:
         weights_digest=None,
         original=entry.subject,
     )
-
-
-def _repeated(ledger: Ledger, digests: list[str]) -> Iterator[Problem]:
-    repeated = [digest for digest, count in Counter(digests).items() if count > 1]
-    for digest in sorted(repeated):
-        yield Problem(
-            what=f"entry {digest[:12]} is in the log more than once",
-            file=str(ledger.log_path),
-        )
-
-
-def _not_logged(ledger: Ledger, logged: set[str]) -> Iterator[Problem]:
-    for path in sorted((ledger.folder / "entries").glob("*.json")):
-        if path.stem not in logged:
-            yield Problem(
-                what="an entry that is not in the log: added or changed by hand",
-                file=str(path),
-            )
-
-
-def _check_object(ledger: Ledger, digest: str, ref: ObjectRef) -> tuple[Problem, ...]:
-    try:
-        ledger.objects.get(ref)
-    except CodemixError as error:
-        return tuple(
-            replace(problem, what=f"{problem.what} (entry {digest[:12]})")
-            for problem in error.problems
-        )
-    return ()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ledger.build_entry import build_entry
+from ledger.build_entry import build_entry, finish_event
 from ledger.delivery import Delivery, DeliveryReport
 from ledger.entry import Entry
 from ledger.facts import JsonObject, ObjectRef
@@ -162,7 +162,9 @@ class RunRecorder:
         ended_ms = _now_ms()
         entry = build_entry(self._history, self._path, self._ledger, outcome, ended_ms)
         self.digest = self._ledger.append(entry).digest
-        self._append("finish", outcome=outcome.to_json(), entry=self.digest)
+        # The same moment as in the entry: so the entry says every byte of this line.
+        finish = finish_event(outcome, self.digest, ended_ms)
+        self._history.apply(self._journal.append(finish))
         self._journal.close()
         if self._delivery is not None:
             self.delivered = self._delivery.wait()

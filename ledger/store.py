@@ -26,7 +26,7 @@ from ledger.documents import AnyEntry, Stored, read_document
 from ledger.objects import ObjectStore
 from specs.atomic import sync_folder, write_atomically
 from specs.canonical import canonical_json
-from specs.errors import CheckFailed, InputError, Problem
+from specs.errors import CheckFailed, InputError
 
 FIRST_LINK = "0" * 64
 """What the first line of a log names as the one before it."""
@@ -84,7 +84,7 @@ class Ledger:
         return Stored(digest, entry)
 
     def log(self) -> tuple[LogLine, ...]:
-        """Return the lines of the log in order; their chain is `check_log`'s matter.
+        """Return the lines of the log in order; `ledger.verify` checks their chain.
 
         Raises:
             CheckFailed: A line is not one that we wrote.
@@ -150,23 +150,6 @@ class Ledger:
             return Stored(found[0].digest, self.read(found[0].digest))
         raise _ambiguous(text, found) if found else _unknown(text, lines)
 
-    def check_log(self) -> tuple[Problem, ...]:
-        """Check the log's chain; return every line that does not follow its past."""
-        problems = []
-        link = FIRST_LINK
-        for number, raw in enumerate(self._raw_lines(), start=1):
-            if _json_object(raw).get("prev") != link:
-                problems.append(
-                    Problem(
-                        what="the chain breaks: this line or the one before it was "
-                        "changed, dropped or moved",
-                        file=str(self.log_path),
-                        line=number,
-                    )
-                )
-            link = hashlib.sha256(raw).hexdigest()
-        return tuple(problems)
-
     def entry_path(self, digest: str) -> Path:
         """Where an entry is kept."""
         return self.folder / "entries" / f"{digest}.json"
@@ -189,7 +172,7 @@ class Ledger:
             return
         with self._turn():
             logged = {line.digest for line in self.log()}
-            # A changed one is no entry; `ledger.overview.verify` names it.
+            # A changed one is no entry; `ledger.verify` names it.
             self.healed = tuple(filter(self._is_whole, sorted(on_disk - logged)))
             for digest in self.healed:
                 document = json.loads(self.read_bytes(digest))
@@ -197,7 +180,8 @@ class Ledger:
 
     def _is_whole(self, digest: str) -> bool:
         data = self.entry_path(digest).read_bytes()
-        return hashlib.sha256(data).hexdigest() == digest
+        named = {"kind", "name"} <= set(_json_object(data))
+        return named and hashlib.sha256(data).hexdigest() == digest
 
     def _parse_line(self, raw: bytes, number: int) -> LogLine:
         line = _json_object(raw)

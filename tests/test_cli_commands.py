@@ -38,6 +38,9 @@ stages:
 """
 
 
+EMPTY_HEAD = f"0-{'0' * 64}"
+
+
 def codemix(*arguments: str) -> Result:
     return CliRunner().invoke(cli, list(arguments), prog_name="codemix")
 
@@ -175,10 +178,14 @@ def test_empty_ledger_is_no_error(workspace: Path) -> None:
     assert as_json("ledger", "list")["entries"] == []
     assert as_json("ledger", "verify") == {
         "entries": 0,
+        "head": EMPTY_HEAD,
+        "journals": 0,
+        "notes": [],
         "objects": 0,
         "ok": True,
         "schema_version": 1,
     }
+    assert codemix("ledger", "head").stdout == f"{EMPTY_HEAD}\n"
 
 
 def test_ledger_list_has_a_row_per_entry(recorded: str) -> None:

@@ -12,10 +12,11 @@ from ledger_runs import hex_of, play
 
 from ledger.documents import Stored
 from ledger.objects import ObjectStore, references
-from ledger.overview import list_entries, show_entry, verify
+from ledger.overview import list_entries, show_entry
 from ledger.recorder import Outcome
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
+from ledger.verify import verify
 from specs.errors import CheckFailed, InputError
 
 ROOT = Path(__file__).parents[1]
@@ -72,16 +73,19 @@ def test_a_changed_entry_is_named(tmp_path):
     flip_a_byte(ledger.entry_path(stored.digest))
     with pytest.raises(CheckFailed, match=f"entry {stored.digest[:12]} was changed"):
         ledger.find("made-up")
-    [problem] = verify(ledger).problems
+    problem, *others = verify(ledger).problems
     assert stored.digest[:12] in problem.what
+    # The journal names an entry that is not there whole.
+    assert [other.kind for other in others] == ["journal"]
 
 
 def test_a_missing_entry_is_named(tmp_path):
     stored = record_run(tmp_path)
     ledger = Ledger.open(tmp_path)
     ledger.entry_path(stored.digest).unlink()
-    [problem] = verify(ledger).problems
+    problem, *others = verify(ledger).problems
     assert problem.file == str(ledger.entry_path(stored.digest))
+    assert [other.kind for other in others] == ["journal"]
 
 
 def test_every_changed_object_is_named(tmp_path):
@@ -89,7 +93,8 @@ def test_every_changed_object_is_named(tmp_path):
     ledger = Ledger.open(tmp_path)
     refs = {ref.sha256: ref for ref in references(stored.entry.to_json())}
     checked = verify(ledger)
-    assert checked == (1, len(refs), ())
+    assert checked[:3] == (1, len(refs), 1)
+    assert checked.problems == checked.notes == ()
     for ref in refs.values():
         path = ledger.objects.path(ref.sha256)
         data = path.read_bytes()
@@ -126,7 +131,7 @@ def three(tmp_path) -> Ledger:
 
 
 def test_the_log_is_a_chain(three):
-    assert three.check_log() == ()
+    assert verify(three).problems == ()
     lines = [json.loads(line) for line in three.log_path.read_text().splitlines()]
     assert lines[0]["prev"] == "0" * 64
     assert len({line["prev"] for line in lines}) == 3
@@ -142,7 +147,9 @@ def test_a_dropped_moved_or_repeated_line_breaks_the_chain(three, order):
 def test_a_line_changed_by_hand_is_found(three):
     text = three.log_path.read_text()
     three.log_path.write_text(text.replace('"kind":"run"', '"kind":"RUN"', 1))
-    assert three.check_log()[0].line == 2
+    problems = verify(three).problems
+    assert {problem.line for problem in problems} == {1, 2}
+    assert "the line says RUN 'made-up'" in problems[1].what
 
 
 def test_a_line_that_is_none_of_ours_is_an_answer_not_a_traceback(three):
@@ -150,7 +157,8 @@ def test_a_line_that_is_none_of_ours_is_an_answer_not_a_traceback(three):
         file.write("garbage\n")
     with pytest.raises(CheckFailed, match="not one of codemix"):
         three.log()
-    assert any("not one of codemix" in problem.what for problem in verify(three)[2])
+    [problem] = verify(three).problems
+    assert (problem.line, problem.kind) == (4, "log")
 
 
 def test_a_crash_between_entry_and_log_is_healed_at_the_next_opening(three):
@@ -163,7 +171,7 @@ def test_a_crash_between_entry_and_log_is_healed_at_the_next_opening(three):
     workspace = three.folder.parents[1]
     opened = Ledger.open(workspace)
     assert opened.healed == (lost,)
-    assert verify(opened) == (3, verify(opened).num_objects, ())
+    assert (verify(opened).num_entries, verify(opened).problems) == (3, ())
     assert Ledger.open(workspace).healed == ()
 
 
@@ -202,7 +210,8 @@ entry = ledger.find("made-up").entry
 print("ready", flush=True)
 sys.stdin.readline()
 for count in range(10):
-    ledger.append(entry.model_copy(update={"name": f"run-{number}-{count}"}))
+    name = f"run-{number}-{count}"
+    ledger.append(entry.model_copy(update={"name": name, "recording": name}))
 """
 
 
@@ -246,11 +255,11 @@ for size in (100, ledger.log_path.stat().st_size + 10):
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     for what in (ledger.append, lambda entry: ledger.objects.put(bytes(10_000))):
         try:
-            what(entry.model_copy(update={"name": "full"}))
+            what(entry.model_copy(update={"name": "full", "recording": "full"}))
         except InputError as error:
             print(error)
 resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-ledger.append(entry.model_copy(update={"name": "after"}))
+ledger.append(entry.model_copy(update={"name": "after", "recording": "after"}))
 """
 
 

@@ -19,12 +19,13 @@ from ledger_runs import (
 
 from ledger.documents import Stored
 from ledger.facts import Cpu, ObjectRef, Repository
-from ledger.overview import list_entries, show_entry, verify
+from ledger.overview import list_entries, show_entry
 from ledger.recorder import COMPLETED, Diverged, Outcome, TensorFacts
 from ledger.replay import ReplayRecorder
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
 from ledger.verdict import Verdict
+from ledger.verify import verify
 from specs.errors import CheckFailed, InputError
 
 

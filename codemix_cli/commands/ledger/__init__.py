@@ -10,6 +10,7 @@ COMMANDS = {
     "list": "List the entries, in order of arrival.",
     "show": "Show one entry, and the verdicts on it.",
     "verify": "Check every byte of the ledger, repair nothing.",
+    "head": "Print what stands for the whole ledger, to be published.",
     "sync": "Deliver to MLflow what is not delivered yet.",
     "index": "Bring every entry that an MLflow store lacks.",
 }

@@ -4,27 +4,51 @@ from __future__ import annotations
 
 import click
 
-from codemix_cli.output import Command, Result
+from codemix_cli.output import Command, Result, note
+from codemix_cli.progress import open_meter
 from codemix_cli.reading import workspace_here
 from codemix_cli.wording import counted
 from specs.errors import CheckFailed
 
 
-@click.command(cls=Command, example="codemix ledger verify")
-def command() -> Result:
+@click.command(cls=Command, example="codemix ledger verify --since published-head.txt")
+@click.option(
+    "--since",
+    metavar="HEAD",
+    help="Prove that the ledger extends this: what 'head' printed, or a file of it.",
+)
+def command(since: str | None) -> Result:
     """Check every byte of the ledger, repair nothing.
 
-    Follows the chain of the log, reads every entry and every object that one refers
-    to, and compares each with its digest. Exit code 1 if anything differs.
+    Follows the chain of the log, hashes every entry and every object, checks what they
+    say of each other, and builds each entry anew from its journal. Exit code 1 if
+    anything differs, everything named in one pass.
     """
-    from ledger.overview import verify
+    from ledger.head import parse_head
     from ledger.store import Ledger
+    from ledger.verify import verify
 
-    checked = verify(Ledger.open(workspace_here()))
+    published = None if since is None else parse_head(since)
+    ledger = Ledger(workspace_here() / ".codemix" / "ledger")
+    with open_meter() as meter:
+        checked = verify(ledger, since=published, listen=meter.show)
+    for line in checked.notes:
+        note(f"note: {line}")
     if checked.problems:
         raise CheckFailed(checked.problems)
     entries = counted(checked.num_entries, "entry").replace("entrys", "entries")
+    counts = [
+        entries,
+        counted(checked.num_objects, "object"),
+        counted(checked.num_journals, "journal"),
+    ]
     return Result(
-        data={"entries": checked.num_entries, "objects": checked.num_objects},
-        text=f"ok  {entries}, {counted(checked.num_objects, 'object')}",
+        data={
+            "entries": checked.num_entries,
+            "objects": checked.num_objects,
+            "journals": checked.num_journals,
+            "head": str(checked.head),
+            "notes": list(checked.notes),
+        },
+        text=f"ok  {', '.join(counts)}\nhead  {checked.head}",
     )

@@ -1,0 +1,91 @@
+"""`codemix ledger verify`: recompute everything from the stored bytes, repair nothing.
+
+Each check is a file of its own; all of them run, whatever the others find, so that one
+pass names everything.
+
+    log        lines, their chain, a head that was published    `verify_log`, `head`
+    entries    bytes, schema, what they are about               `verify_entries`
+    objects    bytes, traces, series                            `verify_objects`
+    journals   checksums, the entry that they make              `verify_journals`
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from ledger.finding import Finding, Listen, silent
+from ledger.head import Head, check_extends, head_of, read_lines
+from ledger.store import Ledger
+from ledger.verify_entries import check_entries, list_files
+from ledger.verify_journals import check_journals
+from ledger.verify_log import check_log
+from ledger.verify_objects import check_objects
+
+
+class Checked(NamedTuple):
+    """What a check found."""
+
+    num_entries: int
+    num_objects: int
+    """That entries refer to."""
+    num_journals: int
+    head: Head
+    problems: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    """What is worth knowing and is nothing wrong."""
+
+
+def verify(
+    ledger: Ledger, *, since: Head | None = None, listen: Listen = silent
+) -> Checked:
+    """Check every byte of a ledger and of the journals beside it.
+
+    Args:
+        ledger: Made without mending what a crash left: not by `Ledger.open`.
+        since: A head that was published; the log must begin with all that it stands
+            for.
+        listen: Told how far it is.
+    """
+    with _nobody_appends(ledger):
+        lines = read_lines(ledger)
+        names = list_files(ledger.folder / "entries")
+    log, findings = check_log(ledger, lines)
+    if since is not None:
+        findings = check_extends(ledger, lines, since) + findings
+    entries = check_entries(ledger, names, log, listen)
+    objects = check_objects(ledger.objects, entries.wants, listen)
+    runs = ledger.folder.parent / "runs"
+    journals = check_journals(runs, ledger, entries.known, listen)
+    return Checked(
+        num_entries=len(log),
+        num_objects=objects.num_referenced,
+        num_journals=journals.count,
+        head=head_of(lines),
+        problems=(
+            *findings,
+            *entries.findings,
+            *objects.findings,
+            *journals.findings,
+        ),
+        notes=tuple(journals.notes),
+    )
+
+
+@contextmanager
+def _nobody_appends(ledger: Ledger) -> Iterator[None]:
+    """Keep writers out for a moment: an entry and its line are two writes."""
+    try:
+        lock = os.open(ledger.folder / ".lock", os.O_RDONLY)
+    except OSError:
+        # A copy of a ledger has no writers.
+        yield
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(lock)
