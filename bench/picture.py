@@ -15,7 +15,7 @@ from matplotlib import pyplot
 from ledger.entry import Entry
 from ledger.series import decode_series
 from ledger.store import Ledger
-from specs.loading import find_workspace
+from specs.workspace import find_workspace
 
 COLOURS = ("#4c72b0", "#dd8452", "#55a868", "#c44e52")
 

@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from run_workspace import make_run_workspace  # noqa: E402
 
 from bench.turns import machine  # noqa: E402
-from specs.loading import find_workspace  # noqa: E402
+from specs.workspace import find_workspace  # noqa: E402
 
 CASES = ("off", "cold", "warm")
 MAIN = "from codemix_cli.main import cli; cli(prog_name='codemix')"

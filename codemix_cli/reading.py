@@ -66,8 +66,9 @@ def open_spec(path: Path) -> OpenSpec:
         SpecError: With every problem of the spec.
         InputError: It is missing, or in no workspace.
     """
-    from specs.loading import find_workspace, load_experiment
+    from specs.loading import load_experiment
     from specs.resolve import plan_experiment
+    from specs.workspace import find_workspace
 
     experiment = load_experiment(path)
     return OpenSpec(
@@ -84,7 +85,7 @@ def workspace_here() -> Path:
     Raises:
         InputError: It is in none.
     """
-    from specs.loading import find_workspace
+    from specs.workspace import find_workspace
 
     return find_workspace(Path("any.yaml"))
 

@@ -20,9 +20,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from ledger.documents import AnyEntry, Stored, read_document
+from ledger.log import (
+    LogLine,
+    entries_on_disk,
+    json_object,
+    log_path,
+    parse_lines,
+    read_raw_lines,
+)
 from ledger.objects import ObjectStore
 from specs.atomic import sync_folder, write_atomically
 from specs.canonical import canonical_json
@@ -33,15 +40,6 @@ FIRST_LINK = "0" * 64
 
 _SHORTEST_PREFIX = 4
 _HEX = frozenset("0123456789abcdef")
-
-
-class LogLine(NamedTuple):
-    """One arrival."""
-
-    digest: str
-    kind: str
-    name: str
-    unix_ms: int
 
 
 class Ledger:
@@ -89,10 +87,7 @@ class Ledger:
         Raises:
             CheckFailed: A line is not one that we wrote.
         """
-        return tuple(
-            self._parse_line(raw, number)
-            for number, raw in enumerate(self._raw_lines(), start=1)
-        )
+        return parse_lines(read_raw_lines(self.folder), self.folder)
 
     def entries(self) -> Iterator[Stored]:
         """Read every entry in order of arrival, checking each.
@@ -157,7 +152,7 @@ class Ledger:
     @property
     def log_path(self) -> Path:
         """Where the log is kept."""
-        return self.folder / "log.jsonl"
+        return log_path(self.folder)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -167,7 +162,7 @@ class Ledger:
             yield
 
     def _heal(self) -> None:
-        on_disk = {path.stem for path in (self.folder / "entries").glob("*.json")}
+        on_disk = entries_on_disk(self.folder)
         if on_disk <= {line.digest for line in self.log()}:
             return
         with self._turn():
@@ -180,31 +175,11 @@ class Ledger:
 
     def _is_whole(self, digest: str) -> bool:
         data = self.entry_path(digest).read_bytes()
-        named = {"kind", "name"} <= set(_json_object(data))
+        named = {"kind", "name"} <= set(json_object(data))
         return named and hashlib.sha256(data).hexdigest() == digest
 
-    def _parse_line(self, raw: bytes, number: int) -> LogLine:
-        line = _json_object(raw)
-        try:
-            return LogLine(line["entry"], line["kind"], line["name"], line["unix_ms"])
-        except KeyError:
-            raise CheckFailed(
-                "the log was changed: this line is not one of codemix",
-                file=str(self.log_path),
-                line=number,
-                fix="restore the file from a copy of the ledger",
-            ) from None
-
-    def _raw_lines(self) -> list[bytes]:
-        try:
-            data = self.log_path.read_bytes()
-        except FileNotFoundError:
-            return []
-        # After the last newline there is nothing, or what a killed writer left.
-        return data.split(b"\n")[:-1]
-
     def _append_line(self, digest: str, kind: str, name: str) -> None:
-        lines = self._raw_lines()
+        lines = read_raw_lines(self.folder)
         line = {
             "entry": digest,
             "kind": kind,
@@ -220,14 +195,6 @@ class Ledger:
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self.folder)
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(raw)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _ambiguous(text: str, found: list[LogLine]) -> InputError:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ledger.finding import Finding
-from ledger.store import FIRST_LINK, Ledger, LogLine
+from ledger.log import LogLine
+from ledger.store import FIRST_LINK, Ledger
 from specs.canonical import canonical_json
 
 _FIELDS = {"entry": str, "kind": str, "name": str, "prev": str, "unix_ms": int}

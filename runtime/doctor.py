@@ -17,7 +17,7 @@ from runtime.doctor_machine import machine_findings
 from runtime.doctor_spec import device_finding, spec_findings
 from runtime.finding import Finding
 from specs.errors import InputError
-from specs.loading import find_workspace
+from specs.workspace import find_workspace
 
 PACKAGES = ("specs", "ledger", "runtime", "evals", "codemix_cli")
 DISTRIBUTIONS = (

@@ -35,8 +35,9 @@ from runtime.stopping import Stopping, stopping_on_signals
 from runtime.storage import is_bucket
 from specs.errors import CodemixError
 from specs.experiment import Checkpoints, experiment_digest
-from specs.loading import find_workspace, load_experiment
+from specs.loading import load_experiment
 from specs.resolve import plan_experiment
+from specs.workspace import find_workspace
 
 if TYPE_CHECKING:
     from runtime.checkpoint import CheckpointFolder, Restored

@@ -22,7 +22,6 @@ from specs.costs import check_epochs
 from specs.errors import InputError
 from specs.experiment import Experiment
 from specs.loading import (
-    find_workspace,
     load_experiment,
     load_lock,
     lock_path,
@@ -31,6 +30,7 @@ from specs.loading import (
 from specs.lock import Lock
 from specs.plan import Plan
 from specs.resolve import plan_experiment
+from specs.workspace import find_workspace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,22 +97,6 @@ def save_lock(lock: Lock, path: Path) -> None:
     write_atomically(path, f"{text}\n".encode())
 
 
-def find_workspace(spec_path: Path) -> Path:
-    """Return the nearest folder above a spec that holds `.dvc/`.
-
-    Raises:
-        InputError: There is none.
-    """
-    for folder in spec_path.resolve().parents:
-        if (folder / ".dvc").is_dir():
-            return folder
-    raise InputError(
-        "is not inside a workspace: no folder above it holds `.dvc`",
-        file=str(spec_path),
-        fix="codemix init .",
-    )
-
-
 def _validated(
     documents: list[Document], inherited: set[Place]
 ) -> tuple[Experiment, ...]:

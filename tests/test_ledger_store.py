@@ -161,6 +161,17 @@ def test_a_line_that_is_none_of_ours_is_an_answer_not_a_traceback(three):
     assert (problem.line, problem.kind) == (4, "log")
 
 
+@pytest.mark.parametrize("bad", ["{}", "[]", "1", "{},{}", "", '{"a":1},{"b":2}'])
+def test_a_bad_line_is_named_by_its_number_wherever_it_is(three, bad):
+    lines = three.log_path.read_text().splitlines()
+    lines[1] = bad
+    three.log_path.write_text("".join(f"{line}\n" for line in lines))
+    with pytest.raises(CheckFailed) as raised:
+        three.log()
+    [problem] = raised.value.problems
+    assert problem.line == 2
+
+
 def test_a_crash_between_entry_and_log_is_healed_at_the_next_opening(three):
     lines = three.log_path.read_text().splitlines(keepends=True)
     lost = json.loads(lines[2])["entry"]

@@ -16,7 +16,6 @@ from specs import upgrade
 from specs.errors import InputError, SpecError
 from specs.experiment import Experiment, experiment_digest
 from specs.loading import (
-    find_workspace,
     load_experiment,
     load_experiments,
     load_lock,
@@ -24,6 +23,7 @@ from specs.loading import (
     save_lock,
 )
 from specs.lock import Lock, LockedFile, LockedInput, LockedStore
+from specs.workspace import find_workspace
 from specs.yaml_values import parse_document
 
 GOOD = Path(__file__).parent / "good_specs"
