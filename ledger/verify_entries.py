@@ -17,8 +17,9 @@ from ledger.documents import AnyEntry, document_of, parse_document, subject_of
 from ledger.entry import Entry, StageFacts
 from ledger.facts import ObjectRef
 from ledger.finding import Finding, Listen
+from ledger.log import LogLine
 from ledger.objects import references
-from ledger.store import Ledger, LogLine
+from ledger.store import Ledger
 from ledger.verdict import Verdict
 from specs.errors import CodemixError
 
