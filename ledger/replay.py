@@ -26,6 +26,7 @@ from ledger.recorder import (
     TensorFacts,
 )
 from ledger.series import SeriesDifference, first_point_difference
+from ledger.signing import append_signed, key_of_environment
 from ledger.store import Ledger
 from ledger.trace import Trace, TraceRecord, encode_trace
 from ledger.verdict import Compared, Coverage, Grade, Verdict
@@ -52,6 +53,7 @@ class ReplayRecorder:
         """
         entry = run_of(original)
         self._ledger = ledger
+        self._sign_key = key_of_environment()
         self._original_digest = original.digest
         self._original = entry
         self._expected = Expected(entry, ledger.objects)
@@ -187,7 +189,7 @@ class ReplayRecorder:
             outcome=outcome,
             times=self._times(),
         )
-        self.digest = self._ledger.append(verdict).digest
+        self.digest = append_signed(self._ledger, verdict, self._sign_key).digest
         return verdict
 
     def _note_metrics(self, record: StepRecord) -> None:

@@ -26,6 +26,7 @@ from ledger.recorder import (
     StepRecord,
     TensorFacts,
 )
+from ledger.signing import append_signed, key_of_environment
 from ledger.store import Ledger
 from specs.errors import InputError
 
@@ -51,12 +52,16 @@ class RunRecorder:
             ledger: Takes the entry and everything it refers to.
             folder: Of the run, `<workspace>/.codemix/runs/<identity>`.
             delivery: Brings the journal to MLflow meanwhile; null: nobody does.
+
+        Raises:
+            InputError: The key that signs all runs can't be read.
         """
         self._ledger = ledger
         self._path = folder / "journal.jsonl"
         self._delivery = delivery
         self._journal: Journal | None = None
         self._history = History()
+        self._sign_key = key_of_environment()
         self.digest: str | None = None
         """Digest of the entry, once finished."""
         self.delivered: DeliveryReport | None = None
@@ -161,7 +166,7 @@ class RunRecorder:
         self._journal.sync()
         ended_ms = _now_ms()
         entry = build_entry(self._history, self._path, self._ledger, outcome, ended_ms)
-        self.digest = self._ledger.append(entry).digest
+        self.digest = append_signed(self._ledger, entry, self._sign_key).digest
         # The same moment as in the entry: so the entry says every byte of this line.
         finish = finish_event(outcome, self.digest, ended_ms)
         self._history.apply(self._journal.append(finish))

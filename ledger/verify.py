@@ -7,23 +7,26 @@ pass names everything.
     entries    bytes, schema, what they are about               `verify_entries`
     objects    bytes, traces, series                            `verify_objects`
     journals   checksums, the entry that they make              `verify_journals`
+    signatures whose they are, and on what                      `verify_signatures`
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from ledger.finding import Finding, Listen, silent
 from ledger.head import Head, check_extends, head_of, read_lines
+from ledger.keys import PublicKey
 from ledger.store import Ledger
 from ledger.verify_entries import check_entries, list_files
 from ledger.verify_journals import check_journals
 from ledger.verify_log import check_log
 from ledger.verify_objects import check_objects
+from ledger.verify_signatures import check_signatures
 
 
 class Checked(NamedTuple):
@@ -33,6 +36,7 @@ class Checked(NamedTuple):
     num_objects: int
     """That entries refer to."""
     num_journals: int
+    num_signatures: int
     head: Head
     problems: tuple[Finding, ...]
     notes: tuple[str, ...]
@@ -40,12 +44,19 @@ class Checked(NamedTuple):
 
 
 def verify(
-    ledger: Ledger, *, since: Head | None = None, listen: Listen = silent
+    ledger: Ledger,
+    *,
+    trusted: Mapping[str, PublicKey] | None = None,
+    signatures_required: bool = False,
+    since: Head | None = None,
+    listen: Listen = silent,
 ) -> Checked:
     """Check every byte of a ledger and of the journals beside it.
 
     Args:
         ledger: Made without mending what a crash left: not by `Ledger.open`.
+        trusted: Key id -> key, whose signatures count.
+        signatures_required: Whether a run or a replay without one is wrong.
         since: A head that was published; the log must begin with all that it stands
             for.
         listen: Told how far it is.
@@ -60,16 +71,21 @@ def verify(
     objects = check_objects(ledger.objects, entries.wants, listen)
     runs = ledger.folder.parent / "runs"
     journals = check_journals(runs, ledger, entries.known, listen)
+    signatures = check_signatures(
+        ledger, lines, entries.known, trusted or {}, are_required=signatures_required
+    )
     return Checked(
         num_entries=len(log),
         num_objects=objects.num_referenced,
         num_journals=journals.count,
+        num_signatures=entries.num_signatures,
         head=head_of(lines),
         problems=(
             *findings,
             *entries.findings,
             *objects.findings,
             *journals.findings,
+            *signatures,
         ),
         notes=tuple(journals.notes),
     )

@@ -33,7 +33,8 @@ class Want(NamedTuple):
     """Digest of the entry."""
     ref: ObjectRef
     role: str
-    """`trace`, `metrics`, `timings`, `plan`, `lock`, `tensors`; empty: any bytes."""
+    """`trace`, `metrics`, `timings`, `words`, `plan`, `lock`, `tensors`; empty: any
+    bytes."""
     stage: StageFacts | None = None
     """Of a trace or a series."""
 
@@ -44,7 +45,7 @@ class Known:
 
     kind: str
     name: str
-    line: int | None
+    line: int
     """In the log."""
     subject: str | None
     entry: Entry | None
@@ -61,6 +62,11 @@ class Entries:
     known: dict[str, Known] = field(default_factory=dict)
     wants: list[Want] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def num_signatures(self) -> int:
+        """Documents that are signatures."""
+        return sum(one.attestation is not None for one in self.known.values())
 
 
 def list_files(folder: Path) -> list[str]:
@@ -172,6 +178,8 @@ def _wants(digest: str, entry: AnyEntry, document: dict[str, Any]) -> Iterator[W
             yield Want(digest, stage.trace, "trace", stage)
             yield Want(digest, stage.metrics, "metrics", stage)
             yield Want(digest, stage.timings, "timings", stage)
+            if stage.tensor_words is not None:
+                yield Want(digest, stage.tensor_words, "words", stage)
         for checkpoint in entry.checkpoints:
             yield Want(digest, checkpoint.tensors, "tensors")
     for ref in references(document):

@@ -14,6 +14,7 @@ from ledger.finding import Finding, Listen
 from ledger.objects import ObjectStore
 from ledger.recorder import TensorFacts
 from ledger.series import decode_series
+from ledger.tensor_words import TensorWords
 from ledger.trace import Trace
 from ledger.verify_entries import RESTORE, Want, is_left_over
 from specs.errors import CodemixError
@@ -47,7 +48,7 @@ def check_objects(store: ObjectStore, wants: Iterable[Want], listen: Listen) -> 
             findings.append(_finding(path, what, fix="move it away"))
             continue
         seen.add(digest)
-        findings += _check_file(path, by_digest.get(digest, ()))
+        findings += _check_file(store, path, by_digest.get(digest, ()))
     for digest in sorted(set(by_digest) - seen):
         what = f"an object of entry {by_digest[digest][0].entry[:12]} is missing"
         findings.append(_finding(store.path(digest), what, fix=RESTORE))
@@ -63,7 +64,9 @@ def _files(folder: Path) -> list[Path]:
     )
 
 
-def _check_file(path: Path, wants: Sequence[Want]) -> Iterator[Finding]:
+def _check_file(
+    store: ObjectStore, path: Path, wants: Sequence[Want]
+) -> Iterator[Finding]:
     of_entry = f" (entry {wants[0].entry[:12]})" if wants else ""
     is_read = any(want.role for want in wants)
     data = b""
@@ -87,11 +90,13 @@ def _check_file(path: Path, wants: Sequence[Want]) -> Iterator[Finding]:
             what = f"entry {entry[:12]} says that it has {ref.bytes} bytes, not {size}"
             yield _finding(path, what)
     if is_read:
-        for what in _content_problems(data, wants):
+        for what in _content_problems(store, data, wants):
             yield _finding(path, what)
 
 
-def _content_problems(data: bytes, wants: Sequence[Want]) -> Iterator[str]:
+def _content_problems(
+    store: ObjectStore, data: bytes, wants: Sequence[Want]
+) -> Iterator[str]:
     """Compare what an object holds with what entries say that it holds."""
     told = set()
     for want in wants:
@@ -100,16 +105,20 @@ def _content_problems(data: bytes, wants: Sequence[Want]) -> Iterator[str]:
         if not want.role or key in told:
             continue
         told.add(key)
-        for what in _problems_of(data, want):
+        for what in _problems_of(store, data, want):
             yield f"{what} (entry {want.entry[:12]})"
 
 
-def _problems_of(data: bytes, want: Want) -> Iterator[str]:
+def _problems_of(store: ObjectStore, data: bytes, want: Want) -> Iterator[str]:
     try:
         if want.role == "trace":
             yield from _trace_problems(data, want)
         elif want.role in ("metrics", "timings"):
             yield from _series_problems(data, want)
+        elif want.role == "words" and want.stage is not None:
+            name = f"the tensor words of stage {want.stage.name}"
+            trace = Trace(store.get(want.stage.trace))
+            TensorWords(data, name=name).check(trace)
         elif want.role == "tensors":
             for tensor in json.loads(data).values():
                 TensorFacts.model_validate(tensor)

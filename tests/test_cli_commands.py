@@ -184,6 +184,7 @@ def test_empty_ledger_is_no_error(workspace: Path) -> None:
         "objects": 0,
         "ok": True,
         "schema_version": 1,
+        "signatures": 0,
     }
     assert codemix("ledger", "head").stdout == f"{EMPTY_HEAD}\n"
 

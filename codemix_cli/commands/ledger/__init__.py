@@ -11,6 +11,8 @@ COMMANDS = {
     "show": "Show one entry, and the verdicts on it.",
     "verify": "Check every byte of the ledger, repair nothing.",
     "head": "Print what stands for the whole ledger, to be published.",
+    "key": "Make a key to sign entries with, or trust somebody's.",
+    "sign": "Sign an entry with your key.",
     "sync": "Deliver to MLflow what is not delivered yet.",
     "index": "Bring every entry that an MLflow store lacks.",
 }

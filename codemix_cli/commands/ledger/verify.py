@@ -17,21 +17,34 @@ from specs.errors import CheckFailed
     metavar="HEAD",
     help="Prove that the ledger extends this: what 'head' printed, or a file of it.",
 )
-def command(since: str | None) -> Result:
+@click.option(
+    "--require-signatures",
+    is_flag=True,
+    help="Runs and replays without a good signature are wrong.",
+)
+def command(since: str | None, require_signatures: bool) -> Result:
     """Check every byte of the ledger, repair nothing.
 
     Follows the chain of the log, hashes every entry and every object, checks what they
-    say of each other, and builds each entry anew from its journal. Exit code 1 if
-    anything differs, everything named in one pass.
+    say of each other, builds each entry anew from its journal, and checks signatures
+    against the keys in `ledger-keys.txt`. Exit code 1 if anything differs, everything
+    named in one pass.
     """
     from ledger.head import parse_head
+    from ledger.keys import read_trusted
     from ledger.store import Ledger
     from ledger.verify import verify
 
     published = None if since is None else parse_head(since)
-    ledger = Ledger(workspace_here() / ".codemix" / "ledger")
+    workspace = workspace_here()
     with open_meter() as meter:
-        checked = verify(ledger, since=published, listen=meter.show)
+        checked = verify(
+            Ledger(workspace / ".codemix" / "ledger"),
+            trusted=read_trusted(workspace),
+            signatures_required=require_signatures,
+            since=published,
+            listen=meter.show,
+        )
     for line in checked.notes:
         note(f"note: {line}")
     if checked.problems:
@@ -41,6 +54,7 @@ def command(since: str | None) -> Result:
         entries,
         counted(checked.num_objects, "object"),
         counted(checked.num_journals, "journal"),
+        counted(checked.num_signatures, "signature"),
     ]
     return Result(
         data={
@@ -48,6 +62,7 @@ def command(since: str | None) -> Result:
             "objects": checked.num_objects,
             "journals": checked.num_journals,
             "head": str(checked.head),
+            "signatures": checked.num_signatures,
             "notes": list(checked.notes),
         },
         text=f"ok  {', '.join(counts)}\nhead  {checked.head}",
