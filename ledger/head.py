@@ -31,16 +31,6 @@ class Head(NamedTuple):
         return f"{self.lines}-{self.sha256}"
 
 
-def read_lines(ledger: Ledger) -> list[bytes]:
-    """Read the whole lines of the log, without their ends, whatever they are."""
-    try:
-        data = ledger.log_path.read_bytes()
-    except FileNotFoundError:
-        return []
-    # After the last newline there is nothing, or what a killed writer left.
-    return data.split(b"\n")[:-1]
-
-
 def head_of(lines: Sequence[bytes]) -> Head:
     r"""Return the head of a log.
 

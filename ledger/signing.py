@@ -11,8 +11,9 @@ from typing import NamedTuple
 from ledger.attestation import Attestation
 from ledger.documents import AnyEntry, Stored
 from ledger.dsse import Envelope, decode_envelope, encode_envelope, pre_authentication
-from ledger.head import head_of, read_lines
+from ledger.head import head_of
 from ledger.keys import PublicKey, SigningKey, load_key
+from ledger.log import read_raw_lines
 from ledger.statement import (
     ENTRY_SUBJECT,
     LOG_SUBJECT,
@@ -76,7 +77,7 @@ def sign_entry(ledger: Ledger, digest: str, key: SigningKey) -> Stored:
             f"entry {digest[:12]} is a signature itself",
             fix=f"sign what it is about: codemix ledger sign {entry.subject[:12]}",
         )
-    lines = read_lines(ledger)
+    lines = read_raw_lines(ledger.folder)
     numbers = [n for n, line in enumerate(ledger.log(), 1) if line.digest == digest]
     if not numbers:
         raise InputError(
@@ -104,7 +105,7 @@ def signatures_of(
         digest: Of the entry.
         trusted: Key id -> key, see `ledger.keys.read_trusted`.
     """
-    lines = read_lines(ledger)
+    lines = read_raw_lines(ledger.folder)
     log = ledger.log()
     own = [number for number, line in enumerate(log) if line.digest == digest]
     link = hashlib.sha256(lines[own[0]]).hexdigest() if own else ""

@@ -48,7 +48,7 @@ def statement_of(
     kind, predicate = _predicate(entry, objects)
     subjects = [
         _described(ENTRY_SUBJECT, digest),
-        _described(LOG_SUBJECT, head.sha256),
+        {**_described(LOG_SUBJECT, head.sha256), "annotations": {"lines": head.lines}},
         *(_described(name, sha256) for name, sha256 in outputs_of(entry)),
     ]
     return canonical_json(
@@ -56,7 +56,7 @@ def statement_of(
             "_type": STATEMENT,
             "subject": subjects,
             "predicateType": kind,
-            "predicate": {**predicate, "codemix_logLines": head.lines},
+            "predicate": predicate,
         }
     )
 
@@ -144,11 +144,11 @@ def _code(entry: Entry) -> Iterator[Json]:
 
 def _test_result(verdict: Verdict) -> Json:
     results = {"EXACT": "PASSED", "DIVERGED": "FAILED"}
+    said = {"grade": verdict.grade, "what": verdict.what}
+    original = {**_described("original", verdict.original), "annotations": said}
     return {
         "result": results.get(verdict.grade, "WARNED"),
-        "configuration": [_described(ENTRY_SUBJECT, verdict.original)],
-        "grade": verdict.grade,
-        "what": verdict.what,
+        "configuration": [original],
     }
 
 

@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ledger.finding import Finding, Listen, silent
-from ledger.head import Head, check_extends, head_of, read_lines
+from ledger.head import Head, check_extends, head_of
 from ledger.keys import PublicKey
+from ledger.log import read_raw_lines
 from ledger.store import Ledger
 from ledger.verify_entries import check_entries, list_files
 from ledger.verify_journals import check_journals
@@ -62,7 +63,7 @@ def verify(
         listen: Told how far it is.
     """
     with _nobody_appends(ledger):
-        lines = read_lines(ledger)
+        lines = read_raw_lines(ledger.folder)
         names = list_files(ledger.folder / "entries")
     log, findings = check_log(ledger, lines)
     if since is not None:

@@ -90,6 +90,8 @@ def _check_journal(
         what = f"the lines make no run of codemix: {reason}"
         found.findings.append(_finding(path, what))
         return
+    if not recording and not is_live:
+        found.notes.append(f"{path}: is empty: it proves nothing of any entry")
     unnamed = [
         digest for digest in of_recording.get(recording, ()) if digest not in named
     ]

@@ -16,10 +16,10 @@ def command() -> Result:
     ledger is not, such as in a git tag, a log of CI or a colleague's mailbox, it proves
     with `codemix ledger verify --since` that nothing of it was cut or changed since.
     """
-    from ledger.head import head_of, read_lines
-    from ledger.store import Ledger
+    from ledger.head import head_of
+    from ledger.log import read_raw_lines
 
-    head = head_of(read_lines(Ledger(workspace_here() / ".codemix" / "ledger")))
+    head = head_of(read_raw_lines(workspace_here() / ".codemix" / "ledger"))
     return Result(
         data={"head": str(head), "lines": head.lines, "sha256": head.sha256},
         text=str(head),
