@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 from ledger.differences import compare_code, compare_devices, compare_environment
-from ledger.documents import AnyEntry
 from ledger.entry import (
     ArtifactFacts,
     CheckpointFacts,
@@ -42,9 +41,6 @@ class Keeper(Protocol):
     def objects(self) -> Keeps:
         """Takes traces and series."""
 
-    def read(self, digest: str) -> AnyEntry:
-        """Read another entry, one that stages were taken over from."""
-
 
 def build_entry(
     history: History, path: Path, ledger: Keeper, outcome: Outcome, ended_ms: int
@@ -74,7 +70,7 @@ def build_entry(
             CheckpointFacts(step=step, tensors=event["tensors"])
             for step, event in sorted(history.checkpoints.items())
         ),
-        scores=_scores(history, ledger),
+        scores=_scores(history),
         artifacts=tuple(
             ArtifactFacts(name=name, content=event["content"])
             for name, event in sorted(history.artifacts.items())
@@ -132,9 +128,7 @@ def _stage(
     objects: Keeps,
 ) -> StageFacts:
     if span.reused is not None:
-        stage = StageFacts.model_validate(span.reused["stage"])
-        source = stage.reused_from or span.reused["entry"]
-        return stage.model_copy(update={"reused_from": source})
+        return StageFacts.model_validate(span.reused["stage"])
     records, metrics, timings = [], [], []
     words: list[WordsRecord] = []
     for _ in range(stop_step - span.start_step):
@@ -171,16 +165,9 @@ def _numbers(values: dict[str, float | str]) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def _scores(history: History, ledger: Keeper) -> tuple[ScoreFacts, ...]:
-    """Scores of this run, and those of the stages that it took over."""
+def _scores(history: History) -> tuple[ScoreFacts, ...]:
+    """Scores of this run, and those that came with the stages that it took over."""
     scores = []
-    for span in history.stages:
-        if span.reused is None:
-            continue
-        entry = ledger.read(span.reused["entry"])
-        assert isinstance(entry, Entry)
-        start, stop = span.reused["start_step"], span.reused["stop_step"]
-        scores += [score for score in entry.scores if start < score.step <= stop]
     for event in history.scores.values():
         fields = {name: event[name] for name in ScoreFacts.model_fields}
         scores.append(ScoreFacts(**fields))

@@ -132,6 +132,9 @@ class RunDelivery:
             stage = StageFacts.model_validate(event["stage"])
             points = stage_points(stage, self._ledger.objects)
             self._index.log_metrics(self._run_id, points)
+            for score in event["scores"]:
+                told = score_points({**score, "unix_ms": event["unix_ms"]})
+                self._index.log_metrics(self._run_id, told)
         elif kind == "finish":
             deliver_entry(self._index, self._run_id, self._ledger, event["entry"])
 

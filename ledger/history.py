@@ -58,6 +58,11 @@ class History:
         return self.first_step + len(self._starts)
 
     @property
+    def num_reused(self) -> int:
+        """Stages that were taken over; they are the first ones."""
+        return sum(1 for span in self.stages if span.reused)
+
+    @property
     def is_exact(self) -> bool:
         """Whether the run claims to repeat its bits; asked after it has begun."""
         return bool(self.begins[0]["determinism"] == "exact")
@@ -86,6 +91,9 @@ class History:
             span = StageSpan(event["name"], event["start_step"], reused=event)
             self.stages.append(span)
             self.first_step = event["stop_step"]
+            self.checkpoints[event["stop_step"]] = event["checkpoint"]
+            for score in event["scores"]:
+                self.scores[score["step"], score["suite"]] = score
         elif kind == "checkpoint":
             self.checkpoints[event["step"]] = event
         elif kind == "scores":

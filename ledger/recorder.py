@@ -132,8 +132,8 @@ class Recorder(Protocol):
     """What training reports to, in the order in which things happen.
 
     `begin`, then per stage `stage_begin`, steps, scores and checkpoints, `stage_end`
-    (or `stage_reused` alone), at last `finish`, which is called once, also after a
-    failure.
+    (or `stage_reused`, and the scores at its end that the entry does not have), at last
+    `finish`, which is called once, also after a failure.
 
     A resumed run begins again, reports the checkpoint that it starts from, and then
     everything that comes after it: it is compared with what was recorded, not recorded
@@ -192,12 +192,13 @@ class Recorder(Protocol):
             weights_digest: SHA-256 over the weights' tensors at its end.
         """
 
-    def stage_reused(self, name: str, entry: str) -> None:
+    def stage_reused(self, name: str, entry: str, *, identity: str) -> None:
         """Note that a stage was taken over from an earlier entry, not trained.
 
         Args:
-            name: Of the stage, the same in both runs.
-            entry: Digest of the entry that holds its trace, identity and scores.
+            name: Of the stage in this run; the entry may call it otherwise.
+            entry: Digest of the entry that holds its trace, metrics and scores.
+            identity: Of the stage, in both.
         """
 
     def finish(self, outcome: Outcome) -> Entry | Verdict | None:
@@ -236,7 +237,7 @@ class NullRecorder:
     ) -> None:
         """Forget."""
 
-    def stage_reused(self, name: str, entry: str) -> None:
+    def stage_reused(self, name: str, entry: str, *, identity: str) -> None:
         """Forget."""
 
     def finish(self, outcome: Outcome) -> None:

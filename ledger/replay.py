@@ -152,7 +152,7 @@ class ReplayRecorder:
         found = compare_values(f"stages.{name}.identity", stage.identity, identity)
         self._differences = ranked([*self._differences, *found])
 
-    def stage_reused(self, name: str, entry: str) -> None:
+    def stage_reused(self, name: str, entry: str, *, identity: str) -> None:
         """Refuse: a replay that takes a result over has compared nothing.
 
         Raises:

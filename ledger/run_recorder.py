@@ -26,6 +26,7 @@ from ledger.recorder import (
     StepRecord,
     TensorFacts,
 )
+from ledger.reuse import stage_to_take, take_over
 from ledger.signing import append_signed, key_of_environment
 from ledger.store import Ledger
 from specs.errors import InputError
@@ -62,6 +63,7 @@ class RunRecorder:
         self._journal: Journal | None = None
         self._history = History()
         self._sign_key = key_of_environment()
+        self._facts: RunFacts | None = None
         self.digest: str | None = None
         """Digest of the entry, once finished."""
         self.delivered: DeliveryReport | None = None
@@ -76,7 +78,7 @@ class RunRecorder:
         except BaseException:
             journal.close()
             raise
-        self._journal = journal
+        self._journal, self._facts = journal, facts
         self._append("begin", **self._begin_fields(facts))
         journal.sync()
         if self._delivery is not None:
@@ -146,18 +148,22 @@ class RunRecorder:
         elif fields != {key: span.end[key] for key in fields}:
             raise _inexact(step, "stage", span.end["weights_digest"], weights_digest)
 
-    def stage_reused(self, name: str, entry: str) -> None:
+    def stage_reused(self, name: str, entry: str, *, identity: str) -> None:
         """Append that a stage was taken over, unless it is recorded already."""
+        assert self._facts is not None, "stage_reused without begin"
         if self._history.stage(name) is not None:
             return
-        stage = _stage_of(self._ledger, entry, name)
+        found = stage_to_take(self._ledger, entry, name, identity)
+        taken = take_over(found, name, self._facts, self._ledger.objects)
         self._append(
             "stage_reused",
             name=name,
             entry=entry,
-            start_step=stage["start_step"],
-            stop_step=stage["stop_step"],
-            stage=stage,
+            start_step=taken.stage.start_step,
+            stop_step=taken.stage.stop_step,
+            stage=taken.stage.to_json(),
+            checkpoint=taken.checkpoint.to_json(),
+            scores=[score.to_json() for score in taken.scores],
         )
 
     def finish(self, outcome: Outcome) -> Entry:
@@ -252,18 +258,6 @@ def _compare_step(recorded: Event, now: Event) -> None:
         if _text(recorded.get(channel)) != _text(now.get(channel)):
             was = recorded.get(channel)
             raise _inexact(now["step"], channel, was, now.get(channel))
-
-
-def _stage_of(ledger: Ledger, digest: str, name: str) -> Event:
-    entry = ledger.read(digest)
-    if isinstance(entry, Entry):
-        for stage in entry.stages:
-            if stage.name == name and stage.identity is not None:
-                return stage.to_json()
-    raise InputError(
-        f"entry {digest[:12]} holds no finished stage {name!r}",
-        fix="train the stage instead of reusing it",
-    )
 
 
 def _inexact(step: int, channel: Channel, was: object, now: object) -> Diverged:

@@ -19,29 +19,44 @@ from typing import TYPE_CHECKING
 from ledger.delivery import Delivery
 from ledger.documents import Stored
 from ledger.entry import Entry
-from ledger.history import num_recorded_steps
 from ledger.provenance import package_digests
 from ledger.recorder import COMPLETED, NullRecorder, Outcome
+from ledger.reuse import runs_with
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
+from runtime.beginning import Beginning, find_beginning
 from runtime.devices import configure, deciding_settings
 from runtime.folder_lock import sole_user
 from runtime.launch import devices_of_one
+from runtime.places import checkpoint_location as checkpoint_location
+from runtime.places import run_folder
 from runtime.processes import Processes, joined_processes
 from runtime.progress import SILENT, Listeners, Warn
 from runtime.ready import read_spec, ready_spec, ready_together
 from runtime.scoring import Evaluator
 from runtime.stopping import Stopping, stopping_on_signals
-from runtime.storage import is_bucket
 from specs.errors import CodemixError
-from specs.experiment import Checkpoints, experiment_digest
+from specs.experiment import experiment_digest
 from specs.loading import load_experiment
 from specs.resolve import plan_experiment
 from specs.workspace import find_workspace
 
 if TYPE_CHECKING:
-    from runtime.checkpoint import CheckpointFolder, Restored
     from runtime.session import Session
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the caller of a run wants of it."""
+
+    ledger_uri: str | None
+    stop_after: int | None
+    may_reuse: bool
+
+    def is_over(self, begin: Beginning) -> bool:
+        """Whether a new run has as many steps as are asked for before its first own."""
+        is_new = begin.reused is not None and begin.resumed_from is None
+        return is_new and self.stop_after is not None and self.stop_after <= begin.step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,22 +69,6 @@ class Ended:
     """Whether this process is the one that tells it."""
 
 
-def checkpoint_location(
-    workspace: Path, identity: str, policy: Checkpoints
-) -> Path | str:
-    """Return where the checkpoints of a run lie."""
-    if policy.location is None:
-        return run_folder(workspace, identity) / "checkpoints"
-    if is_bucket(policy.location):
-        return f"{policy.location.rstrip('/')}/{identity[:16]}"
-    return workspace / policy.location / identity[:16]
-
-
-def run_folder(workspace: Path, identity: str) -> Path:
-    """Return the folder of a run: its journal and its checkpoints."""
-    return workspace / ".codemix" / "runs" / identity[:16]
-
-
 def run(
     spec_path: Path,
     *,
@@ -77,12 +76,14 @@ def run(
     ledger_uri: str | None = None,
     num_devices: int | None = None,
     stop_after: int | None = None,
+    may_reuse: bool = True,
     listeners: Listeners = SILENT,
 ) -> Ended:
     """Train, score and record the experiment of a spec.
 
-    A run that was cut short goes on where its last checkpoint is. One that an entry
-    has already is not run again: that entry is returned.
+    A run that was cut short goes on where its last checkpoint is. Stages that another
+    run of the ledger has trained are taken over from it. A run that an entry has
+    already is not run again: that entry is returned.
 
     Args:
         spec_path: The spec; pinned first if it has no lock.
@@ -91,6 +92,7 @@ def run(
         num_devices: Devices to use, of all processes together; None: as many as the
             batch has lanes for.
         stop_after: Steps done after which to stop on purpose.
+        may_reuse: Whether stages may be taken over from other runs.
         listeners: Told how far it is.
 
     Raises:
@@ -111,7 +113,8 @@ def run(
         plan = plan_experiment(experiment)
         here = devices_of_one(plan, num_devices, processes.count)
         configure(plan.determinism, here)
-        options = f"--devices {num_devices} --stop-after {stop_after}"
+        options = f"--devices {num_devices} --stop-after {stop_after} "
+        options += "" if may_reuse else "--no-reuse"
         agree(processes, spec=experiment_digest(experiment), options=options)
         ready = ready_together(
             processes,
@@ -128,7 +131,8 @@ def run(
             num_devices=num_devices,
             warn=listeners.warn,
         )
-        stored = _run_or_find(session, ledger_uri, stop_after, listeners)
+        asked = _Asked(ledger_uri, stop_after, may_reuse)
+        stored = _run_or_find(session, asked, listeners)
         return Ended(stored=stored, is_told_here=processes.is_first)
 
 
@@ -152,10 +156,7 @@ def open_ledger(workspace: Path, processes: Processes) -> Ledger:
 
 
 def _run_or_find(
-    session: Session,
-    ledger_uri: str | None,
-    stop_after: int | None,
-    listeners: Listeners,
+    session: Session, asked: _Asked, listeners: Listeners
 ) -> Stored | None:
     """Return the entry that the ledger has of a run, or come to it."""
     ready, processes = session.ready, session.processes
@@ -171,7 +172,7 @@ def _run_or_find(
         if done:
             listeners.warn(f"the ledger has this run already: entry {done[:12]}")
             return Stored(done, ledger.read(done))
-        delivery = Delivery(ready.workspace, folder, ledger_uri)
+        delivery = Delivery(ready.workspace, folder, asked.ledger_uri)
         recorder = (
             RunRecorder(ledger, folder, delivery=delivery)
             if processes.is_first
@@ -179,22 +180,20 @@ def _run_or_find(
         )
         with stopping_on_signals() as stopping:
             digest = _recorded(
-                session, recorder, ledger, folder, stop_after, stopping, listeners
+                session, recorder, ledger, folder, asked, stopping, listeners
             )
     return Stored(digest, ledger.read(digest)) if digest else None
 
 
 def find_run(ledger: Ledger, identity: str) -> Stored | None:
-    """Return the completed entry of a run identity; None where there is none."""
-    for stored in ledger.entries():
+    """Return the first completed entry of a run identity; None where there is none."""
+    found = None
+    for stored in runs_with(ledger, [identity]):
         entry = stored.entry
-        if (
-            isinstance(entry, Entry)
-            and entry.identity == identity
-            and entry.outcome.status == "completed"
-        ):
-            return stored
-    return None
+        assert isinstance(entry, Entry)
+        if entry.identity == identity and entry.outcome.status == "completed":
+            found = stored
+    return found
 
 
 def _recorded(
@@ -202,27 +201,33 @@ def _recorded(
     recorder: RunRecorder | None,
     ledger: Ledger,
     folder: Path,
-    stop_after: int | None,
+    asked: _Asked,
     stopping: Stopping,
     listeners: Listeners,
 ) -> str:
     """Train, and write an entry, however it ends; return its digest if completed."""
     processes, num_steps = session.processes, session.ready.plan.num_steps
-    checkpoints, restored = _restored(session, folder, listeners.warn)
+    begin = find_beginning(
+        session, ledger, folder, may_reuse=asked.may_reuse, warn=listeners.warn
+    )
     if recorder is not None:
-        resumed_from = restored.manifest.step if restored is not None else None
-        recorder.begin(session.facts(ledger, resumed_from))
+        recorder.begin(session.facts(ledger, begin.resumed_from))
     # What process 0 did takes longer than a collective operation waits.
     processes.meet("begin")
     try:
-        step = session.train(
-            NullRecorder() if recorder is None else recorder,
-            checkpoints,
-            restored,
-            stop_after=stop_after,
-            is_stopping=stopping.event,
-            progress=listeners.training,
-        )
+        if begin.reused is not None and recorder is not None:
+            begin.reused.tell(session, recorder, listeners.warn)
+        step = begin.step
+        if not asked.is_over(begin):
+            step = session.train(
+                NullRecorder() if recorder is None else recorder,
+                begin.checkpoints,
+                begin.restored,
+                num_reused=begin.num_reused,
+                stop_after=asked.stop_after,
+                is_stopping=stopping.event,
+                progress=listeners.training,
+            )
     except BaseException as error:
         reason = processes.explain(error)
         if recorder is not None:
@@ -238,29 +243,6 @@ def _recorded(
         stopping.raise_reason(processes, f"{what}, and the state is saved", fix)
         return ""
     return processes.from_first("entry", lambda: _completed(recorder, listeners.warn))
-
-
-def _restored(
-    session: Session, folder: Path, warn: Warn
-) -> tuple[CheckpointFolder, Restored | None]:
-    from runtime.checkpoint import CheckpointFolder
-
-    ready, policy = session.ready, session.ready.experiment.checkpoints
-    checkpoints = CheckpointFolder(
-        checkpoint_location(ready.workspace, session.identity, policy),
-        ready.plan.model,
-        session.processes,
-        policy,
-    )
-    recorded = session.processes.from_first(
-        "recorded", lambda: str(num_recorded_steps(folder))
-    )
-    restored = checkpoints.restore_latest(
-        session.mesh, session.gather, at_most=int(recorded), warn=warn
-    )
-    if restored is not None:
-        warn(f"going on after step {restored.manifest.step:,}")
-    return checkpoints, restored
 
 
 def _completed(recorder: RunRecorder | None, warn: Warn) -> str:

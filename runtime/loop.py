@@ -63,7 +63,8 @@ def train(training: Training, state: TrainState, layout: Layout, step: int) -> i
     """
     plan = training.plan
     steps = _Steps(plan, training.eos_id)
-    for stage, identity in zip(plan.stages, training.identities, strict=True):
+    pairs = list(zip(plan.stages, training.identities, strict=True))
+    for stage, identity in pairs[training.num_reused :]:
         if step > stage.stop_step:
             continue
         if step < stage.stop_step:

@@ -12,15 +12,15 @@ from ledger.floats import float_texts
 from ledger.recorder import TensorFacts
 from ledger.store import Ledger
 from runtime.devices import configure
-from runtime.experiment import checkpoint_location
 from runtime.export import check_exportable, export_hf
 from runtime.progress import Listener, ignore_progress
 from runtime.ready import ready_entry
+from runtime.reuse import stage_location
 from runtime.scoring import Evaluator
 from runtime.tokenizer import tokenizer_path
 from specs.base import Value
 from specs.errors import CheckFailed, InputError
-from specs.experiment import Experiment, experiment_digest
+from specs.experiment import experiment_digest
 from specs.loading import load_experiment
 from specs.lock import Lock
 from specs.plan import Plan
@@ -55,7 +55,7 @@ class _Run:
 
     def restore(self, stage: StageFacts, mesh: Mesh, gather: Gather) -> Restored:
         """Load the checkpoint of a stage's end and check it against the entry."""
-        checkpoints = self._checkpoints()
+        checkpoints = self._checkpoints(stage)
         if stage.stop_step not in checkpoints.steps():
             raise InputError(
                 f"the checkpoint after step {stage.stop_step} is not here any more",
@@ -72,11 +72,11 @@ class _Run:
             )
         return restored
 
-    def _checkpoints(self) -> CheckpointFolder:
+    def _checkpoints(self, stage: StageFacts) -> CheckpointFolder:
         from runtime.checkpoint import CheckpointFolder
 
-        policy = Experiment.model_validate(self.entry.spec).checkpoints
-        location = checkpoint_location(self.workspace, self.entry.identity, policy)
+        entry = self.entry
+        location = stage_location(entry, stage, self.ledger, self.workspace)
         return CheckpointFolder(location, self.plan.model)
 
     def _expected(self, step: int) -> dict[str, TensorFacts]:

@@ -85,11 +85,15 @@ class Session:
         checkpoints: CheckpointFolder,
         restored: Restored | None,
         *,
+        num_reused: int = 0,
         stop_after: int | None,
         is_stopping: threading.Event,
         progress: TrainingListener,
     ) -> int:
-        """Train to the end, or to where it is stopped; see `runtime.loop.train`."""
+        """Train to the end, or to where it is stopped; see `runtime.loop.train`.
+
+        Stages that were taken over are neither trained nor ended.
+        """
         ready = self.ready
         if self.baselines is not None:
             _report(recorder, 0, self.baselines)
@@ -100,6 +104,7 @@ class Session:
         training = Training(
             plan=ready.plan,
             identities=self.identities,
+            num_reused=num_reused,
             read_batch=ready.batch,
             sources_of=ready.sources_of,
             recorder=recorder,
@@ -216,7 +221,6 @@ def _topology(plan: Plan, mesh: Mesh, gather: Gather) -> dict[str, Any]:
     return {
         "mesh": dict(mesh.shape),
         "gather": gather,
-        "accumulation": [stage.accumulation for stage in plan.stages],
         "cores": devices.num_visible_cores(),
     }
 

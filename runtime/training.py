@@ -45,6 +45,8 @@ class Training:
     score: Scorer
     eos_id: int = NO_TOKEN
     """Last token of each document."""
+    num_reused: int = 0
+    """Stages that were taken over: the first ones; training begins after them."""
     stop_after: int | None = None
     """Steps done after which to stop on purpose."""
     is_stopping: threading.Event = field(default_factory=threading.Event)

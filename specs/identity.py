@@ -66,7 +66,10 @@ def run_identity(experiment: Experiment, lock: Lock, stages: list[str]) -> str:
 
 
 def _own_part(plan: Plan, lock: Lock, stage: PlannedStage) -> dict[str, Any]:
+    # Plain sums depend on how many lanes a device works through, in this stage alone.
+    is_plain = plan.determinism == "same-topology"
     return {
+        **({"accumulation": stage.accumulation} if is_plain else {}),
         "stage": stage.model_dump(mode="json", exclude=_WITHOUT_EFFECT),
         "optimizer": plan.optimizer.to_json(),
         "shuffle_unit": plan.shuffle_unit,

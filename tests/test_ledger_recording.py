@@ -215,7 +215,8 @@ def test_a_stage_taken_over_keeps_its_trace_and_its_origin(tmp_path):
     original = play(origin)
     recording = recorder(tmp_path, "reuser")
     recording.begin(facts(identity=hex_of("reuser")))
-    recording.stage_reused("balanced", origin.digest)
+    identity = hex_of("identity", "balanced")
+    recording.stage_reused("first", origin.digest, identity=identity)
     recording.stage_begin("text", 8)
     for step in range(8, 12):
         recording.step(record(step, "other"))
@@ -233,8 +234,8 @@ def test_an_unknown_stage_can_not_be_taken_over(tmp_path):
     play(origin)
     recording = recorder(tmp_path, "reuser")
     recording.begin(facts(identity=hex_of("reuser")))
-    with pytest.raises(InputError, match="holds no finished stage 'code'"):
-        recording.stage_reused("code", origin.digest)
+    with pytest.raises(InputError, match="holds no finished stage like 'balanced'"):
+        recording.stage_reused("balanced", origin.digest, identity=hex_of("other"))
     recording.close()
 
 

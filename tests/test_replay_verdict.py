@@ -211,7 +211,7 @@ def test_a_stage_taken_over_proves_nothing(ledger):
     recorder = replay(ledger)
     recorder.begin(facts())
     with pytest.raises(CheckFailed, match="taken over"):
-        recorder.stage_reused("balanced", hex_of("other"))
+        recorder.stage_reused("balanced", hex_of("other"), identity=hex_of("identity"))
 
 
 def test_a_changed_trace_of_the_original_is_found_before_the_replay(ledger):

@@ -21,15 +21,25 @@ from codemix_cli.reading import devices_option, ledger_option, spec_argument
     metavar="STEPS",
     help="Stop once so many steps are done; the same command goes on.",
 )
+@click.option(
+    "--no-reuse",
+    is_flag=True,
+    help="Train every stage, also those that the ledger has already.",
+)
 @devices_option
 def command(
-    spec: Path, ledger: str | None, stop_after: int | None, devices: int | None
+    spec: Path,
+    ledger: str | None,
+    stop_after: int | None,
+    no_reuse: bool,
+    devices: int | None,
 ) -> Result:
     """Train, score and record the experiment of a spec.
 
     Checks the data against the lock, trains the stages in order, scores them, and
     writes a ledger entry. A run that was cut short goes on from its last checkpoint, to
-    the same bits; a stage that an entry already has is not trained again.
+    the same bits. The first stages that another run of the ledger has trained are taken
+    over from its checkpoint, which is checked to the bit, and not trained again.
     """
     from evals.evaluator import Evaluator
     from ledger.entry import Entry
@@ -42,6 +52,7 @@ def command(
             ledger_uri=ledger,
             num_devices=devices,
             stop_after=stop_after,
+            may_reuse=not no_reuse,
             listeners=run_listeners(meter),
         )
     stored = ended.stored
