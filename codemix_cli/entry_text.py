@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from codemix_cli.output import table
@@ -19,10 +21,15 @@ def told_entry(shown: Json) -> str:
         shown: `digest`, `entry` and `verdicts`, as plain JSON.
     """
     entry = shown["entry"]
+    said = _said(shown)
     if entry["kind"] == "replay":
-        return told_verdict(shown["digest"], entry)
+        told = told_verdict(shown["digest"], entry)
+        return f"{told}\n\n{said}" if said else told
+    if entry["kind"] != "run":
+        return _told_others(shown["digest"], entry)
     parts = [
         table(_facts(shown["digest"], entry)),
+        said,
         told_stages(entry["stages"]),
         told_scores(entry["scores"]),
         _kept(entry),
@@ -30,6 +37,11 @@ def told_entry(shown: Json) -> str:
         _verdicts(shown["verdicts"]),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def told_labels(digest: str, tags: Sequence[str]) -> str:
+    """Tell the tags of an entry."""
+    return f"{digest[:12]}  {' '.join(tags) or 'no tags'}"
 
 
 def told_run(digest: str, entry: Json) -> str:
@@ -56,6 +68,27 @@ def told_verdict(digest: str, verdict: Json) -> str:
     if differences:
         told += "\n\ndifferences from the original\n" + "\n".join(differences)
     return told
+
+
+def _told_others(digest: str, entry: Json) -> str:
+    """Tell a document about an entry: what it is about, and its short fields."""
+    rows = [[entry["kind"], f"{entry['name']}  {digest[:12]}"]]
+    rows.append(["of entry", entry["subject"][:12]])
+    for name in ("add_tags", "remove_tags"):
+        if entry.get(name):
+            rows.append([name.replace("_", " "), " ".join(entry[name])])
+    if entry.get("note"):
+        rows.append(["note", entry["note"]])
+    return table(rows)
+
+
+def _said(shown: Json) -> str:
+    """Tell the tags and notes of an entry; empty where there are none."""
+    rows = [["tags", " ".join(shown["tags"])]] if shown["tags"] else []
+    for note in shown["notes"]:
+        said = datetime.fromtimestamp(note["unix_ms"] / 1000, UTC)
+        rows.append(["note", f"{said:%Y-%m-%d}  {note['text']}"])
+    return table(rows) if rows else ""
 
 
 def _difference(one: Json) -> str:

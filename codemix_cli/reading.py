@@ -20,7 +20,7 @@ spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 """The one spec that most commands take."""
 
 entry_argument = click.argument("entry")
-"""An entry of the ledger: the beginning of its digest, or its unique name."""
+"""An entry of the ledger: the beginning of its digest, its unique name, or @TAG."""
 
 ledger_option = click.option(
     "--ledger",

@@ -29,14 +29,19 @@ def log_path(folder: Path) -> Path:
     return folder / "log.jsonl"
 
 
-def read_raw_lines(folder: Path) -> list[bytes]:
+def read_log(folder: Path) -> bytes:
     """Read the whole lines of the log; of a ledger that is not there, none."""
     try:
         data = log_path(folder).read_bytes()
     except FileNotFoundError:
-        return []
+        return b""
     # After the last newline there is nothing, or what a killed writer left.
-    return data.split(b"\n")[:-1]
+    return data[: data.rfind(b"\n") + 1]
+
+
+def read_raw_lines(folder: Path) -> list[bytes]:
+    """Read the whole lines of the log, apart."""
+    return read_log(folder).split(b"\n")[:-1]
 
 
 def parse_lines(raws: Sequence[bytes], folder: Path) -> tuple[LogLine, ...]:

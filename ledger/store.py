@@ -129,7 +129,7 @@ class Ledger:
         return data
 
     def find(self, text: str) -> Stored:
-        """Find an entry by the beginning of its digest or by its unique name.
+        """Find an entry by the beginning of its digest, its name, or `@` and its tag.
 
         Raises:
             CheckFailed: The entry was changed.
@@ -141,6 +141,11 @@ class Ledger:
         found = found or [
             line for line in lines if line.name == text and line.kind == "run"
         ]
+        if not found and text.startswith("@"):
+            from ledger.labels import tagged
+
+            digests = tagged(self.folder, text[1:])
+            found = [line for line in lines if line.digest in digests]
         if len(found) == 1:
             return Stored(found[0].digest, self.read(found[0].digest))
         raise _ambiguous(text, found) if found else _unknown(text, lines)

@@ -11,8 +11,9 @@ import pytest
 from ledger_runs import hex_of, play
 
 from ledger.documents import Stored
+from ledger.listing import rows_of
 from ledger.objects import ObjectStore, references
-from ledger.overview import list_entries, show_entry
+from ledger.overview import show_entry
 from ledger.recorder import Outcome
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
@@ -292,7 +293,7 @@ def test_a_full_disk_leaves_the_ledger_whole(tmp_path):
 def test_list_and_show_are_plain_values(tmp_path):
     stored = record_run(tmp_path)
     ledger = Ledger.open(tmp_path)
-    [row] = list_entries(ledger)
+    [row] = rows_of(ledger.folder)
     assert row.digest == stored.digest
     assert (row.name, row.result, row.num_steps) == ("made-up", "completed", 12)
     shown = show_entry(ledger, "made-up")

@@ -19,7 +19,8 @@ from ledger_runs import (
 
 from ledger.documents import Stored
 from ledger.facts import Cpu, ObjectRef, Repository
-from ledger.overview import list_entries, show_entry
+from ledger.listing import rows_of
+from ledger.overview import show_entry
 from ledger.recorder import COMPLETED, Diverged, Outcome, TensorFacts
 from ledger.replay import ReplayRecorder
 from ledger.run_recorder import RunRecorder
@@ -69,7 +70,7 @@ def test_a_verdict_is_an_entry_that_refers_to_the_original(ledger):
     assert recorder.digest is not None
     stored = ledger.find(recorder.digest[:12])
     assert isinstance(stored.entry, Verdict)
-    rows = list_entries(ledger)
+    rows = rows_of(ledger.folder)
     assert [row.kind for row in rows] == ["run", "replay"]
     assert rows[1].original == rows[0].digest
     assert verify(ledger).problems == ()

@@ -9,6 +9,8 @@ from codemix_cli.main import LazyGroup
 COMMANDS = {
     "list": "List the entries, in order of arrival.",
     "show": "Show one entry, and the verdicts on it.",
+    "tag": "Put tags on an entry, or take them off.",
+    "note": "Add a note to an entry.",
     "verify": "Check every byte of the ledger, repair nothing.",
     "head": "Print what stands for the whole ledger, to be published.",
     "key": "Make a key to sign entries with, or trust somebody's.",

@@ -14,8 +14,9 @@ from codemix_cli.reading import entry_argument, workspace_here
 def command(entry: str) -> Result:
     """Show one entry, and the verdicts on it.
 
-    ENTRY is the beginning of a digest, or a name that only one run has. With `--json`
-    comes the whole entry, from the resolved spec to the last digest.
+    ENTRY is the beginning of a digest, a name that only one run has, or @ and a tag
+    that only one entry has. With `--json` comes the whole entry, from the resolved spec
+    to the last digest.
     """
     from ledger.overview import show_entry
     from ledger.store import Ledger
