@@ -1,12 +1,16 @@
-"""Spec files read strictly: small UTF-8 text, and YAML that `yaml_values` allows."""
+"""Spec files read strictly: small UTF-8 text, and YAML that `yaml_values` allows.
+
+The file is recorded as it is, comments included, so no line may hold a credential.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from specs.credentials import credentials_in
 from specs.document import Document
-from specs.errors import InputError, SpecError
+from specs.errors import InputError, Problem, SpecError
 from specs.yaml_values import parse_document
 
 MAX_BYTES = 1_000_000
@@ -32,7 +36,12 @@ def read_document(path: Path, *, shown_as: str | None = None) -> Document:
             scalar is listed.
     """
     shown_as = shown_as or str(path)
-    return parse_document(_decode(_read_bytes(path, shown_as), shown_as), shown_as)
+    text = _decode(_read_bytes(path, shown_as), shown_as)
+    problems = _credential_problems(text, shown_as)
+    if problems:
+        # Told alone: other messages would repeat the line.
+        raise SpecError(problems)
+    return parse_document(text, shown_as)
 
 
 def _read_bytes(path: Path, file: str) -> bytes:
@@ -74,3 +83,16 @@ def _decode(data: bytes, file: str) -> str:
         what = f"the file holds the control character U+{ord(strange[0]):04X}"
         raise SpecError(what, file=file, line=line, fix="delete it")
     return text
+
+
+def _credential_problems(text: str, file: str) -> list[Problem]:
+    return [
+        Problem(
+            what=f"holds {one.what}, and a spec is recorded for all to read",
+            file=file,
+            line=text.count("\n", 0, one.start) + 1,
+            fix="take it out and change it where it is valid; "
+            "credentials come from the environment",
+        )
+        for one in credentials_in(text)
+    ]
