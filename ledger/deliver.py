@@ -29,11 +29,11 @@ from ledger.delivery import (
     load_state,
     report,
     state_path,
-    without_password,
 )
 from ledger.entry import Entry
 from ledger.journal import is_being_written
 from ledger.mirror import entry_points, entry_tags, flat_params, run_name
+from ledger.secrets import discreet
 from ledger.store import Ledger
 from specs.atomic import write_atomically
 
@@ -148,7 +148,7 @@ class Courier:
 
     def _note(self, journal: Path, error: Exception) -> None:
         LOG.warning("can't deliver %s: %s", journal.parent.name, error)
-        first_line = without_password(str(error).partition("\n")[0])
+        first_line = discreet(str(error).partition("\n")[0])
         state = load_state(journal, self._uri)
         state = state.model_copy(update={"problem": first_line or repr(error)})
         write_atomically(state_path(journal, self._uri), state.to_bytes())
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Training comes first, also where cores are few.
     os.nice(19)
     courier = Courier(options.workspace, uri)
-    result: dict[str, Any] = {"uri": without_password(uri)}
+    result: dict[str, Any] = {"uri": discreet(uri)}
     if options.journal:
         courier.follow(options.journal)
     if options.rebuild:
@@ -193,10 +193,10 @@ def _only_courier(journal: Path, uri: str, *, wait: bool) -> Iterator[bool]:
 
 
 class _DiscreetFormatter(logging.Formatter):
-    """Writes no password, whoever logs the address."""
+    """Writes no secret, whoever logs an address."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_password(super().format(record))
+        return discreet(super().format(record))
 
 
 def _log_to_file(beside: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from ledger.journal import read_journal
 from specs.base import Value
+from specs.credentials import without_credentials
 from specs.errors import InputError
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
@@ -31,7 +31,6 @@ of a machine can read the arguments of a process."""
 _SCHEMES = frozenset({"http", "https", "sqlite", "postgresql", "mysql", "mssql"})
 _SQLITE = "sqlite:///"
 _LEFT_BEHIND_SECONDS = 5.0
-_LOGIN = re.compile(r"://[^/@\s]*@")
 
 
 class DeliveryState(Value):
@@ -129,7 +128,7 @@ def tracking_uri(workspace: Path, uri: str | None = None) -> str:
         return f"{_SQLITE}{(workspace / '.codemix' / 'mlflow.db').absolute()}"
     if uri.split("://")[0].split("+")[0] not in _SCHEMES:
         raise InputError(
-            f"not an address of an MLflow store: {uri!r}",
+            f"not an address of an MLflow store: {without_credentials(uri)!r}",
             fix="use http://HOST:PORT, sqlite:///FILE, or another database's address",
         )
     if uri.startswith(_SQLITE):
@@ -141,12 +140,15 @@ def report(journal: Path, uri: str) -> DeliveryReport:
     """Say what of a journal waits to be delivered."""
     state = load_state(journal, uri)
     waiting = sum(1 for _ in read_journal(journal, state.offset))
-    return DeliveryReport(without_password(uri), waiting, state.refused, state.problem)
+    return DeliveryReport(
+        without_credentials(uri), waiting, state.refused, state.problem
+    )
 
 
 def state_path(journal: Path, uri: str) -> Path:
     """Where the state of a delivery is kept: beside the journal, one per store."""
-    name = hashlib.sha256(uri.encode()).hexdigest()[:8]
+    # A new password is no new store, and a digest over one helps whoever guesses.
+    name = hashlib.sha256(without_credentials(uri).encode()).hexdigest()[:8]
     return journal.with_name(f"delivery-{name}.json")
 
 
@@ -155,17 +157,8 @@ def load_state(journal: Path, uri: str) -> DeliveryState:
     try:
         data = json.loads(state_path(journal, uri).read_bytes())
     except FileNotFoundError:
-        return DeliveryState(uri=without_password(uri))
+        return DeliveryState(uri=without_credentials(uri))
     return DeliveryState.model_validate(data)
-
-
-def without_password(text: str) -> str:
-    """Strip users and passwords from every address in a text.
-
-    >>> without_password("lost https://ana:secret@tracking.example:5000/x")
-    'lost https://tracking.example:5000/x'
-    """
-    return _LOGIN.sub("://", text)
 
 
 def start_deliverer(

@@ -25,6 +25,7 @@ from ledger.facts import (
     ObjectRef,
 )
 from ledger.repository import inspect_repository
+from ledger.secrets import discreet, is_secret_name
 
 OUR_PACKAGES = ("specs", "ledger", "runtime", "evals", "codemix_cli")
 
@@ -32,7 +33,6 @@ _VARIABLES = re.compile(
     r"^(XLA_|JAX_|LIBTPU_|TPU_|NCCL_|CUBLAS_|CUDA_VISIBLE_DEVICES$|TF_CPP_|TF_ENABLE_"
     r"|NVIDIA_TF32_OVERRIDE$|OMP_|MKL_|OPENBLAS_|ONEDNN_|DNNL_|PYTHONHASHSEED$)"
 )
-_SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|CREDENTIAL|_KEY", re.IGNORECASE)
 
 
 def collect_code(workspace: Path, put: Callable[[bytes], ObjectRef]) -> CodeFacts:
@@ -72,9 +72,9 @@ def collect_environment() -> EnvironmentFacts:
         libc=" ".join(platform.libc_ver()),
         cpu=_cpu(),
         variables={
-            name: value
+            name: discreet(value)
             for name, value in sorted(os.environ.items())
-            if _VARIABLES.match(name) and not _SECRET.search(name)
+            if _VARIABLES.match(name) and not is_secret_name(name)
         },
     )
 

@@ -1,5 +1,8 @@
 """The state of a git repository: its commit, and a patch to the files as they are.
 
+Files that hold secrets, or are there to, are left out of the patch by name. So a patch
+may be shown to anybody who may see the commit.
+
 The patch is made by git from a temporary index, so binary files, links, modes and files
 that are not in git yet are all in it, and the repository itself is not touched.
 """
@@ -14,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ledger.facts import ObjectRef, Repository
+from ledger.secrets import holds_secret, is_secret_file
 
 MAX_FILE_BYTES = 1_000_000
 """Larger files are left out of the patch, by name."""
@@ -70,10 +74,14 @@ def inspect_repository(
     if holds is not None and not git.line("ls-files", "--", str(holds)):
         return None
     changed = _changed_files(git)
-    left_out = {name for name in changed if _is_too_large(Path(top) / name)}
+    left_out = {name for name in changed if _stays_out(Path(top), name)}
     commit = git.line("rev-parse", "--verify", "--quiet", "HEAD")
-    patch = _patch(git, commit, sorted(changed - left_out)) if changed else b""
-    if patch is None or len(patch) > MAX_PATCH_BYTES:
+    patch = _patch(git, commit, sorted(changed - left_out))
+    if patch and holds_secret(patch):
+        # In lines that were deleted: the files themselves hold none.
+        left_out |= _telling_files(patch, changed)
+        patch = _patch(git, commit, sorted(changed - left_out))
+    if patch is None or len(patch) > MAX_PATCH_BYTES or holds_secret(patch):
         patch, left_out = b"", changed
     return Repository(
         commit=commit,
@@ -92,11 +100,27 @@ def _changed_files(git: _Git) -> set[str]:
     return {os.fsdecode(record[3:]) for record in records if record}
 
 
-def _is_too_large(path: Path) -> bool:
+def _stays_out(top: Path, name: str) -> bool:
+    path = top / name
+    if is_secret_file(name):
+        return True
     try:
-        return path.lstat().st_size > MAX_FILE_BYTES
+        if path.lstat().st_size > MAX_FILE_BYTES:
+            return True
+        return path.is_file() and holds_secret(path.read_bytes())
     except FileNotFoundError:
         return False
+
+
+def _telling_files(patch: bytes, changed: set[str]) -> set[str]:
+    """Name the files whose part of a patch holds a secret."""
+    names = {b"a/%b b/%b" % (os.fsencode(name), os.fsencode(name)) for name in changed}
+    found = set()
+    for part in patch.split(b"\ndiff --git "):
+        header = part.partition(b"\n")[0].removeprefix(b"diff --git ")
+        if header in names and holds_secret(part):
+            found.add(os.fsdecode(header[2 : len(header) // 2]))
+    return found
 
 
 def _patch(git: _Git, commit: str | None, names: list[str]) -> bytes | None:

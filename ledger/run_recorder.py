@@ -27,6 +27,7 @@ from ledger.recorder import (
     TensorFacts,
 )
 from ledger.reuse import stage_to_take, take_over
+from ledger.secrets import discreet
 from ledger.signing import append_signed, key_of_environment
 from ledger.store import Ledger
 from specs.errors import InputError
@@ -169,6 +170,9 @@ class RunRecorder:
     def finish(self, outcome: Outcome) -> Entry:
         """Write the entry, close the journal, and give MLflow a moment to catch up."""
         assert self._journal is not None, "finish without begin"
+        if outcome.reason is not None:
+            # The message of some other program may repeat an address.
+            outcome = outcome.model_copy(update={"reason": discreet(outcome.reason)})
         self._journal.sync()
         ended_ms = _now_ms()
         entry = build_entry(self._history, self._path, self._ledger, outcome, ended_ms)
