@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ledger.entry import Entry, StageFacts
-from ledger.facts import CodeFacts
+from ledger.facts import CodeFacts, ObjectRef
 from ledger.history import Event
 from ledger.objects import ObjectStore
 from ledger.series import decode_series
@@ -149,6 +149,19 @@ def entry_files(digest: str, entry: Entry, data: bytes, objects: ObjectStore) ->
         data: Its stored bytes.
         objects: Where the rest is.
     """
+    files = {name: objects.get(ref) for name, ref in entry_refs(entry).items()}
+    return {"entry.json": data, "files.json": _manifest(digest, entry), **files}
+
+
+def file_digests(digest: str, entry: Entry) -> dict[str, str]:
+    """Return the SHA-256 of each of the files that `entry_files` names."""
+    manifest = hashlib.sha256(_manifest(digest, entry)).hexdigest()
+    refs = {name: ref.sha256 for name, ref in entry_refs(entry).items()}
+    return {"entry.json": digest, "files.json": manifest, **refs}
+
+
+def entry_refs(entry: Entry) -> dict[str, ObjectRef]:
+    """Name the objects of an entry as MLflow keeps them."""
     refs = {
         "spec.yaml": entry.raw_spec,
         "plan.json": entry.plan,
@@ -158,6 +171,8 @@ def entry_files(digest: str, entry: Entry, data: bytes, objects: ObjectStore) ->
         refs[f"stages/{stage.name}.trace.txt"] = stage.trace
         refs[f"stages/{stage.name}.metrics.jsonl"] = stage.metrics
         refs[f"stages/{stage.name}.timings.jsonl"] = stage.timings
+        if stage.tensor_words is not None:
+            refs[f"stages/{stage.name}.words.txt"] = stage.tensor_words
     for checkpoint in entry.checkpoints:
         refs[f"checkpoints/{checkpoint.step}.json"] = checkpoint.tensors
     for score in entry.scores:
@@ -169,10 +184,12 @@ def entry_files(digest: str, entry: Entry, data: bytes, objects: ObjectStore) ->
         repository = getattr(entry.code, name)
         if repository is not None and repository.diff is not None:
             refs[f"code/{name}.patch"] = repository.diff
-    files = {name: objects.get(ref) for name, ref in refs.items()}
-    names = {name: ref.sha256 for name, ref in refs.items()}
-    manifest = {"entry": digest, "files": names}
-    return {"entry.json": data, "files.json": canonical_json(manifest), **files}
+    return refs
+
+
+def _manifest(digest: str, entry: Entry) -> bytes:
+    names = {name: ref.sha256 for name, ref in entry_refs(entry).items()}
+    return canonical_json({"entry": digest, "files": names})
 
 
 Files = dict[str, bytes]

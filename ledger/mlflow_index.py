@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ledger.mirror import ENTRY_TAG, RECORDING_TAG, Files, MetricPoint
+from ledger.mlflow_run import FoundExperiment, FoundRun
 
 SQLITE = "sqlite:///"
 """How the address of a SQLite file begins; its path follows."""
@@ -135,6 +136,58 @@ class MlflowIndex:
         tags = self._client.get_run(run_id).data.tags
         return bool(tags.get(ENTRY_TAG) == digest)
 
+    def read_runs(self) -> Iterator[FoundRun]:
+        """Read every run that some workspace has delivered, deleted ones too."""
+        from mlflow.entities import ViewType
+
+        experiments = self._experiments()
+        token = None
+        while experiments and token != "":
+            runs = self._client.search_runs(
+                list(experiments),
+                filter_string=f"tags.`{RECORDING_TAG}` LIKE '%'",
+                run_view_type=ViewType.ALL,
+                page_token=token,
+            )
+            yield from (_found(run, experiments) for run in runs)
+            token = runs.token or ""
+
+    def read_run(self, run_id: str) -> FoundRun | None:
+        """Read one run by MLflow's own name of it; null where there is none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+        return _found(run, self._experiments())
+
+    def read_history(self, run_id: str, key: str) -> list[MetricPoint]:
+        """Read every value of one metric."""
+        return [_point(one) for one in self._client.get_metric_history(run_id, key)]
+
+    def download_files(self, run_id: str, folder: Path) -> None:
+        """Fetch every artifact of a run into a folder."""
+        if self._client.list_artifacts(run_id):
+            self._client.download_artifacts(run_id, "", str(folder))
+
+    def _experiments(self) -> dict[str, FoundExperiment]:
+        from mlflow.entities import ViewType
+
+        found: dict[str, FoundExperiment] = {}
+        token = None
+        while token != "":
+            page = self._client.search_experiments(
+                view_type=ViewType.ALL, page_token=token
+            )
+            for one in page:
+                values = (one.name, one.lifecycle_stage, one.artifact_location)
+                found[one.experiment_id] = FoundExperiment(*values)
+            token = page.token or ""
+        return found
+
     def _find_run(self, experiment_id: str, recording: str) -> str | None:
         runs = self._client.search_runs(
             [experiment_id],
@@ -194,6 +247,27 @@ def _first_open(uri: str) -> Iterator[None]:
             database.execute("PRAGMA journal_mode=wal")
         finally:
             database.close()
+
+
+def _found(run: Any, experiments: Mapping[str, FoundExperiment]) -> FoundRun:
+    info, data = run.info, run.data
+    return FoundRun(
+        run_id=info.run_id,
+        name=info.run_name,
+        experiment=experiments.get(info.experiment_id),
+        status=info.status,
+        started_ms=info.start_time,
+        ended_ms=info.end_time,
+        lifecycle=info.lifecycle_stage,
+        artifact_uri=info.artifact_uri,
+        params=dict(data.params),
+        tags=dict(data.tags),
+        latest=tuple(_point(one) for one in data._metric_objs),
+    )
+
+
+def _point(metric: Any) -> MetricPoint:
+    return MetricPoint(metric.key, metric.value, metric.timestamp, metric.step)
 
 
 def _batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

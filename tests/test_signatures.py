@@ -207,7 +207,8 @@ def test_another_library_reads_and_verifies_our_envelope(workspace):
 
     assert list(envelope.verify([key_of(public.raw)], 1)) == [public.keyid]
     other = private_key("mallory").public.raw
-    with pytest.raises(dsse.VerificationError):
+    exceptions = pytest.importorskip("securesystemslib.exceptions")
+    with pytest.raises(exceptions.VerificationError):
         envelope.verify([key_of(other)], 1)
 
 
