@@ -3,6 +3,7 @@
     python -m ledger.deliver --workspace DIR --journal FILE   follow one run
     python -m ledger.deliver --workspace DIR --sync           deliver what waits
     python -m ledger.deliver --workspace DIR --rebuild        anew, from the entries
+    python -m ledger.deliver --workspace DIR --check          compare, change nothing
 
 It may be killed at any moment: how far it got is written after each batch, and a batch
 that is delivered twice counts once. The address of the store comes by an environment
@@ -162,11 +163,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what.add_argument("--journal", type=Path)
     what.add_argument("--sync", action="store_true")
     what.add_argument("--rebuild", action="store_true")
+    what.add_argument("--check", action="store_true")
     options = parser.parse_args(arguments)
     uri = os.environ[DELIVER_URI_VARIABLE]
     _log_to_file(options.journal or options.workspace / ".codemix" / "sync")
     # Training comes first, also where cores are few.
     os.nice(19)
+    if options.check:
+        return _check(options.workspace, uri)
     courier = Courier(options.workspace, uri)
     result: dict[str, Any] = {"uri": discreet(uri)}
     if options.journal:
@@ -176,6 +180,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # After following too: runs whose processes all died are then put right.
     result["runs"] = courier.sync()
     sys.stdout.write(json.dumps(result) + "\n")
+    return 0
+
+
+def _check(workspace: Path, uri: str) -> int:
+    """Print how far it is, an object a line, and at last what was found."""
+    from ledger.mirror_check import check_store
+
+    def tell(value: dict[str, object]) -> None:
+        sys.stdout.write(json.dumps(value) + "\n")
+        sys.stdout.flush()
+
+    found = check_store(
+        workspace, uri, lambda done, total: tell({"done": done, "total": total})
+    )
+    tell({"found": found})
     return 0
 
 
