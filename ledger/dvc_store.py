@@ -13,7 +13,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -92,6 +92,24 @@ class DvcStore(DvcFiles):
         target.parent.mkdir(parents=True, exist_ok=True)
         with self._repo() as repo:
             repo.imp_url(url, out=str(target), force=True)
+
+    def pull(self, names: Sequence[str]) -> None:
+        """Fetch what `.dvc` files or stages track from the remote, into place.
+
+        Args:
+            names: Such as `data/a.jsonl.dvc` or `dvc.yaml:make`.
+
+        Raises:
+            InputError: There is no remote, it can't be reached, or lacks the bytes.
+        """
+        with self._repo() as repo:
+            repo.pull([str(self.workspace / name) for name in names])
+
+    def add_remote(self, name: str, settings: Mapping[str, str]) -> None:
+        """Name a remote in `.dvc/config`, as the default."""
+        with self._repo() as repo, repo.config.edit("repo") as config:
+            config["remote"][name] = dict(settings)
+            config["core"]["remote"] = name
 
     def checkout(self, path: str) -> None:
         """Put back what the cache holds for a `.dvc` file.

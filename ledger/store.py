@@ -66,20 +66,33 @@ class Ledger:
         Raises:
             InputError: The disk is full or the folder can't be written.
         """
-        data = entry.to_bytes()
+        return Stored(self.append_bytes(entry.to_bytes()), entry)
+
+    def append_bytes(self, data: bytes) -> str:
+        """Append the bytes of a document, such as one of another ledger.
+
+        A codemix that has more fields would write other ones.
+
+        Returns:
+            Its digest.
+
+        Raises:
+            InputError: The disk is full or the folder can't be written.
+        """
         digest = hashlib.sha256(data).hexdigest()
+        document = json.loads(data)
         try:
             with self._turn():
                 if digest not in {line.digest for line in self.log()}:
                     write_atomically(self.entry_path(digest), data)
-                    self._append_line(digest, entry.kind, entry.name)
+                    self._append_line(digest, document["kind"], document["name"])
         except OSError as error:
             raise InputError(
                 f"can't write the ledger: {error.strerror or error}",
                 file=str(self.folder),
                 fix="free space on this disk, then run again: it resumes",
             ) from error
-        return Stored(digest, entry)
+        return digest
 
     def log(self) -> tuple[LogLine, ...]:
         """Return the lines of the log in order; `ledger.verify` checks their chain.

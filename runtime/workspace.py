@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import specs
-from ledger.dvc_store import DvcStore
+from ledger.workspace import make_bare_workspace
 from runtime.corpus import write_corpus
 from specs.atomic import write_atomically
 from specs.errors import InputError, Problem
 
 STARTER_SPEC = "experiment.yaml"
-IGNORED = """\
-# What codemix can make again; the ledger in it is worth a backup.
-/.codemix/
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,17 +35,7 @@ def init_workspace(folder: Path) -> Workspace:
             be written is there already.
     """
     _check(folder)
-    made = []
-    folder.mkdir(parents=True, exist_ok=True)
-    if not _is_in_git(folder):
-        subprocess.run(["git", "init", "--quiet", str(folder)], check=True)
-        made.append(".git/")
-    if not (folder / ".dvc").is_dir():
-        DvcStore(folder).initialise()
-        made.append(".dvc/")
-    if not (folder / ".gitignore").exists():
-        write_atomically(folder / ".gitignore", IGNORED.encode())
-        made.append(".gitignore")
+    made = make_bare_workspace(folder)
     made += [f"data/{name}" for name in write_corpus(folder / "data")]
     # Last: where it is, the rest is too.
     starter = Path(specs.__file__).parent / "starter.yaml"
@@ -77,12 +62,3 @@ def _check(folder: Path) -> None:
         )
     if problems:
         raise InputError(problems)
-
-
-def _is_in_git(folder: Path) -> bool:
-    answer = subprocess.run(
-        ["git", "-C", str(folder), "rev-parse", "--is-inside-work-tree"],
-        capture_output=True,
-        check=False,
-    )
-    return answer.returncode == 0

@@ -218,7 +218,11 @@ class Experiment(SpecValue):
 
 def experiment_digest(experiment: Experiment) -> str:
     """Digest of a resolved spec: every default counts, words for people do not."""
-    document = experiment.to_json()
+    return resolved_digest(experiment.to_json())
+
+
+def resolved_digest(document: dict[str, Any]) -> str:
+    """Digest of a resolved spec that was stored, maybe by another codemix."""
     counted = {key: document[key] for key in document if key not in NOT_HASHED}
     # A preset is a way of writing the sizes, and those are written out beside it.
     counted["model"] = {**counted["model"], "preset": None}

@@ -15,6 +15,8 @@ COMMANDS = {
     "head": "Print what stands for the whole ledger, to be published.",
     "key": "Make a key to sign entries with, or trust somebody's.",
     "sign": "Sign an entry with your key.",
+    "export": "Write one file with all that it takes to repeat a run.",
+    "import": "Check such a file, then take its run into the ledger.",
     "sync": "Deliver to MLflow what is not delivered yet.",
     "index": "Bring every entry that an MLflow store lacks.",
 }
