@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from ledger.delivery import DeliveryState, load_state, report, without_password
+from ledger.delivery import DeliveryState, load_state, report
 from ledger.documents import Stored
 from ledger.entry import Entry
 from ledger.history import read_history
@@ -26,6 +26,7 @@ from ledger.mirror_expected import ExpectedRun, Recording, expected_run
 from ledger.mlflow_index import MlflowIndex
 from ledger.mlflow_run import FoundRun
 from ledger.store import Ledger
+from specs.credentials import without_credentials
 from specs.errors import CodemixError
 
 _ARTIFACTS = "/.codemix/mlartifacts/"
@@ -222,7 +223,7 @@ def check_store(
         check.run(listen)
     # Whatever a store answers, it is the answer.
     except Exception as error:  # noqa: BLE001
-        reason = without_password(str(error).strip().partition("\n")[0])
+        reason = without_credentials(str(error).strip().partition("\n")[0])
         return {"failed": reason or type(error).__name__}
     return {
         "problems": [one._asdict() for one in check.problems],

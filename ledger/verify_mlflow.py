@@ -21,9 +21,9 @@ from ledger.delivery import (
     start_deliverer,
     stop_process,
     tracking_uri,
-    without_password,
 )
 from ledger.finding import Finding, Listen, silent
+from specs.credentials import without_credentials
 
 _SQLITE = "sqlite:///"
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -57,7 +57,7 @@ def verify_mlflow(
         InputError: The address is not one of an MLflow store.
     """
     uri = tracking_uri(workspace, uri)
-    shown = without_password(uri)
+    shown = without_credentials(uri)
     is_missing = uri.startswith(_SQLITE) and not _sqlite_path(uri).exists()
     if is_missing and not _was_delivered(workspace, uri):
         note = "no MLflow store here: nothing to compare"
