@@ -7,11 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from codemix_cli.output import table
+from codemix_cli.verdict_text import told_verdict
 from codemix_cli.wording import duration, in_bytes
 
 Json = dict[str, Any]
-
-CLIPPED_CHARS = 24
 
 
 def told_entry(shown: Json) -> str:
@@ -51,25 +50,6 @@ def told_run(digest: str, entry: Json) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def told_verdict(digest: str, verdict: Json) -> str:
-    """Tell what a replay found."""
-    rows = [
-        ["replay", f"{verdict['name']}  {digest[:12]}"],
-        ["of entry", verdict["original"][:12]],
-        ["verdict", verdict["grade"]],
-        ["found", verdict["what"]],
-        *(
-            [kind, f"{compared['same']:,} of {compared['total']:,} the same"]
-            for kind, compared in verdict["compared"].items()
-        ),
-    ]
-    differences = [_difference(one) for one in verdict["differences"]]
-    told = table(rows)
-    if differences:
-        told += "\n\ndifferences from the original\n" + "\n".join(differences)
-    return told
-
-
 def _told_others(digest: str, entry: Json) -> str:
     """Tell a document about an entry: what it is about, and its short fields."""
     rows = [[entry["kind"], f"{entry['name']}  {digest[:12]}"]]
@@ -89,18 +69,6 @@ def _said(shown: Json) -> str:
         said = datetime.fromtimestamp(note["unix_ms"] / 1000, UTC)
         rows.append(["note", f"{said:%Y-%m-%d}  {note['text']}"])
     return table(rows) if rows else ""
-
-
-def _difference(one: Json) -> str:
-    was, now = _clipped(one["was"]), _clipped(one["now"])
-    return f"  {one['rank']:<10}  {one['path']}: was {was}, is {now}"
-
-
-def _clipped(value: str | None) -> str:
-    # Lists of processor features fill a screen; the verdict has them whole.
-    if value is None:
-        return "absent"
-    return value if len(value) <= CLIPPED_CHARS else f"{value[:CLIPPED_CHARS]}..."
 
 
 def _facts(digest: str, entry: Json) -> list[list[str]]:

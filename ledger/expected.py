@@ -19,6 +19,7 @@ from ledger.entry import Entry, StageFacts
 from ledger.objects import ObjectStore
 from ledger.recorder import RunFacts
 from ledger.series import Point, decode_series
+from ledger.tensor_words import TensorWords
 from ledger.trace import Trace
 from specs.errors import CheckFailed
 from specs.lock import Lock
@@ -38,6 +39,7 @@ class Expected:
         self._objects = objects
         self._stages = {stage.name: stage for stage in entry.stages}
         self._traces = {stage.name: self._trace(stage) for stage in entry.stages}
+        self._words = {stage.name: self._read_words(stage) for stage in entry.stages}
         self._points = self._read_points(entry)
         self._point = next(self._points, None)
         self._checkpoints = {
@@ -56,6 +58,13 @@ class Expected:
         """Of the checkpoint at the end of the run; empty if there is none."""
         self.num_metrics = sum(1 for stage in entry.stages for _ in self._series(stage))
         """Steps with metrics."""
+        self.num_steps = sum(len(trace) for trace in self._traces.values())
+        """Of the whole run, as far as the original went."""
+        self.stages = entry.stages
+        """The original's."""
+        first = self._words[entry.stages[0].name] if entry.stages else None
+        self.initial_words = first.initial if first is not None else None
+        """Words of the weights before the first step; null if not recorded."""
 
     def differences(self, facts: RunFacts) -> tuple[Difference, ...]:
         """List how the facts of a replay differ from those of the entry."""
@@ -83,6 +92,25 @@ class Expected:
         record = trace.at(step)
         return record.batch, record.weights
 
+    def step_of_batch(self, fingerprint: str) -> int | None:
+        """Return the first step with that batch; null if there is none."""
+        for trace in self._traces.values():
+            for step in range(trace.start_step, trace.stop_step):
+                if trace.at(step).batch == fingerprint:
+                    return step
+        return None
+
+    def words(self, stage: str, step: int) -> str | None:
+        """Return the words of the tensors after a step; null if not recorded."""
+        words = self._words.get(stage)
+        return None if words is None else words.at(step)
+
+    @property
+    def tensor_names(self) -> tuple[str, ...]:
+        """Of the weights, sorted; empty if not recorded."""
+        found = (words.names for words in self._words.values() if words is not None)
+        return next(found, ())
+
     def metrics(self, step: int) -> Mapping[str, str] | None:
         """Return the metrics of a step, asked for in order; null if not logged."""
         while self._point is not None and self._point.step < step:
@@ -107,6 +135,14 @@ class Expected:
         if not (is_whole and starts_right and trace.head == stage.trace_head):
             raise CheckFailed(f"{name} is not the one of its entry")
         return trace
+
+    def _read_words(self, stage: StageFacts) -> TensorWords | None:
+        if stage.tensor_words is None:
+            return None
+        name = f"the tensor words of stage {stage.name}"
+        words = TensorWords(self._objects.get(stage.tensor_words), name=name)
+        words.check(self._traces[stage.name])
+        return words
 
     def _read_points(self, entry: Entry) -> Iterator[Point]:
         for stage in entry.stages:

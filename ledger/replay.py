@@ -1,35 +1,39 @@
 """The recorder of a replay: compares what happens with what an entry says happened.
 
-Steps are compared while they happen: the first one whose batch or weights differ stops
-the replay. What was compared is counted, so that silence is never taken for a match.
+Steps are compared while they happen. Unless a tolerance or the band of seeds was asked
+for, the first one whose batch or weights differ stops the replay; another batch always
+does. What was compared is counted, so that silence is never taken for a match.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from ledger.attainable import attainable, not_claimed
+from ledger.audit import AuditFacts
+from ledger.comparison import Comparison
 from ledger.differences import Difference, compare_values, ranked
 from ledger.documents import Stored, run_of
 from ledger.entry import Times
 from ledger.expected import Expected
 from ledger.facts import JsonObject
 from ledger.floats import float_text, float_texts
+from ledger.grading import Evidence, Graded, grade
+from ledger.parting import Parting
 from ledger.recorder import (
-    Channel,
-    Diverged,
     Outcome,
     RunFacts,
     StepRecord,
     TensorFacts,
 )
-from ledger.series import SeriesDifference, first_point_difference
+from ledger.repeats import measure_band
+from ledger.seed_band import SeedBand
 from ledger.signing import append_signed, key_of_environment
 from ledger.store import Ledger
 from ledger.trace import Trace, TraceRecord, encode_trace
-from ledger.verdict import Compared, Coverage, Grade, Verdict
+from ledger.verdict import Attainable, Verdict
 from specs.errors import CheckFailed
 
 
@@ -38,35 +42,44 @@ class ReplayRecorder:
 
     The calls between `begin` and `finish` raise `Diverged` at the first difference,
     but for metrics: as long as the weights are the same, those wait for the verdict.
+    With a tolerance or a band, other weights, tensors and scores wait for it too.
     """
 
-    def __init__(self, original: Stored, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        original: Stored,
+        ledger: Ledger,
+        *,
+        tolerance: float | None = None,
+        is_consistent: bool = False,
+    ) -> None:
         """Read and check everything that the replay will be compared with.
 
         Args:
             original: The entry to replay.
             ledger: Holds the original and takes the verdict.
+            tolerance: Relative distance that is allowed; null: none but zero.
+            is_consistent: Whether the band of seeds may be fallen back on.
 
         Raises:
             CheckFailed: The original was changed since it was recorded.
             InputError: It is not a run, or part of it is missing.
         """
-        entry = run_of(original)
-        self._ledger = ledger
+        self._original = run_of(original)
+        self._stored, self._ledger = original, ledger
         self._sign_key = key_of_environment()
-        self._original_digest = original.digest
-        self._original = entry
-        self._expected = Expected(entry, ledger.objects)
+        self._expected = Expected(self._original, ledger.objects)
+        self._is_consistent = is_consistent
+        self._seen = Comparison(
+            self._original, self._expected, tolerance, is_consistent
+        )
         self._facts: RunFacts | None = None
         self._started_ms, self._started = 0, 0.0
         self._differences: tuple[Difference, ...] = ()
         self._stage = ""
         self._records: dict[str, list[TraceRecord]] = {}
-        self._next_step = 0
-        self._same: Counter[str] = Counter()
-        self._seen: set[object] = set()
-        self._diverged: Diverged | None = None
-        self._metric: SeriesDifference | None = None
+        self._details: list[str] = []
+        self._audit: AuditFacts | None = None
         self.digest: str | None = None
         """Digest of the verdict, once finished."""
 
@@ -76,6 +89,37 @@ class ReplayRecorder:
         May be called before `begin`: it says what to expect before hours are spent.
         """
         return self._expected.differences(facts)
+
+    def attainable(self, facts: RunFacts) -> Attainable:
+        """Say which grade is the best to hope for; may be called before `begin`."""
+        return attainable(self._original, facts, self.differences(facts))
+
+    @property
+    def stopped(self) -> Parting | None:
+        """The difference that ended the replay."""
+        return self._seen.stopped
+
+    def step_of_batch(self, fingerprint: str) -> int | None:
+        """Return the first step of the original with that batch; null if none."""
+        return self._expected.step_of_batch(fingerprint)
+
+    def chosen(self, audit: AuditFacts) -> None:
+        """Note that only these windows are replayed."""
+        self._audit = audit
+
+    def note(self, detail: str) -> None:
+        """Add to the verdict what else was found out about the first difference."""
+        self._details.append(detail)
+
+    def damaged(self, step: int, problem: str) -> None:
+        """Note that a checkpoint of the original can't be what its entry says.
+
+        Raises:
+            Diverged: Always.
+        """
+        was, now = "whole", f"not: {problem}"
+        name = "of the checkpoint"
+        self._seen.part(step, "tensors", was, now, name=name, is_fatal=True)
 
     def begin(self, facts: RunFacts) -> None:
         """Note what differs before the first step; that alone decides nothing."""
@@ -87,26 +131,28 @@ class ReplayRecorder:
         """Compare where the stage starts."""
         stage = self._expected.stage(name)
         was = stage.start_step if stage else None
-        self._compare(step, "stage", was, step, name=name)
+        self._seen.part(step, "stage", was, step, name=name, is_fatal=True)
         self._stage = name
         self._records[name] = []
 
     def step(self, record: StepRecord) -> None:
-        """Compare batch and weights, and note whether the metrics are the same."""
+        """Compare batch, weights and metrics."""
         step = record.step
         self._records[self._stage].append(
             TraceRecord(step, record.batch, record.weights)
         )
         was = self._expected.trace(self._stage, step)
         if was is None:
-            self._compare(step, "stage", "no such step", "one more", name=self._stage)
+            found = ("no such step", "one more")
+            self._seen.part(step, "stage", *found, name=self._stage, is_fatal=True)
             return
-        self._compare(step, "batch", was[0], record.batch)
-        self._compare(step, "weights", was[1], record.weights)
-        # Only steps without a gap count: those before it were not looked at.
-        if step == self._next_step:
-            self._next_step += 1
-            self._note_metrics(record)
+        self._seen.batch(step, was[0], record.batch)
+        if record.initial_words is not None:
+            self._seen.initial(record.initial_words)
+        metrics = self._expected.metrics(step)
+        self._seen.weights(self._stage, record, was[1], metrics)
+        if metrics is not None:
+            self._seen.metrics(record, metrics)
 
     def scores(
         self,
@@ -116,24 +162,12 @@ class ReplayRecorder:
         detail: JsonObject | None = None,
     ) -> None:
         """Compare scores; those that the original does not have say nothing."""
-        if step == 0:
-            return
-        was = self._expected.scores.get((step, suite))
-        if was is not None:
-            self._compare(step, "scores", was, float_texts(values), name=suite)
-            self._count("scores", step, suite)
+        self._seen.scores(step, suite, float_texts(values))
 
     def checkpoint(self, step: int, tensors: Mapping[str, TensorFacts]) -> None:
         """Compare every tensor of a checkpoint that the original has too."""
-        recorded = self._expected.tensors(step)
-        if recorded is None:
-            return
         now = {name: tensor.to_json() for name, tensor in tensors.items()}
-        for name in sorted({*recorded, *now}):
-            was = recorded.get(name)
-            self._compare(step, "tensors", was, now.get(name), name=name)
-            if step == self._original.num_steps:
-                self._count("tensors", name)
+        self._seen.tensors(step, now)
 
     def artifact(self, name: str, path: Path) -> None:
         """Artifacts are not compared."""
@@ -145,9 +179,12 @@ class ReplayRecorder:
         stage = self._expected.stage(name)
         if stage is None or stage.weights_digest is None:
             return
-        self._compare(step, "stage", stage.stop_step, step, name=name)
-        self._compare(step, "stage", stage.weights_digest, weights_digest, name=name)
-        self._count("stages", name)
+        self._seen.part(step, "stage", stage.stop_step, step, name=name, is_fatal=True)
+        was = stage.weights_digest
+        if self._seen.part(
+            step, "stage", was, weights_digest, name=name, cause="checkpoint"
+        ):
+            self._seen.tally.once("stages", name)
         # Other inputs that gave the same weights: worth knowing, no divergence.
         found = compare_values(f"stages.{name}.identity", stage.identity, identity)
         self._differences = ranked([*self._differences, *found])
@@ -167,15 +204,18 @@ class ReplayRecorder:
         """Give the verdict and append it to the ledger."""
         assert self._facts is not None, "finish without begin"
         facts, original = self._facts, self._original
-        grade, what, first_step, channel = self._finding(outcome)
+        band = self._band(outcome)
+        found = self._graded(outcome, band)
+        first, deviations = self._seen.first, self._seen.deviations
+        records = () if self._audit is not None else self._records.values()
         verdict = Verdict(
             name=original.name,
-            original=self._original_digest,
-            grade=grade,
-            what=what,
-            first_step=first_step,
-            channel=channel,
-            compared=self._compared(),
+            original=self._stored.digest,
+            grade=found.grade,
+            what=found.what,
+            first_step=found.first_step,
+            channel=found.channel,
+            compared=self._seen.tally.coverage(),
             determinism=original.determinism,
             differences=self._differences,
             code=facts.code,
@@ -183,42 +223,42 @@ class ReplayRecorder:
             devices=facts.devices,
             numerics=facts.numerics,
             canary=facts.canary,
-            trace_heads=tuple(
-                Trace(encode_trace(records)).head for records in self._records.values()
-            ),
+            trace_heads=tuple(Trace(encode_trace(one)).head for one in records),
             outcome=outcome,
             times=self._times(),
+            cause=first.cause if first is not None else None,
+            first_bit_step=first.step if first is not None else None,
+            tensors=first.tensors if first is not None else (),
+            num_tensors=self._seen.num_tensors,
+            details=tuple(self._details),
+            attainable=self.attainable(facts),
+            tolerance=deviations.told() if deviations is not None else None,
+            band=band,
+            audit=self._audit,
         )
         self.digest = append_signed(self._ledger, verdict, self._sign_key).digest
         return verdict
 
-    def _note_metrics(self, record: StepRecord) -> None:
-        was = self._expected.metrics(record.step)
-        if was is None:
-            return
-        now = float_texts(record.metrics or {})
-        difference = first_point_difference(was, now, step=record.step)
-        if difference is None:
-            self._same["metrics"] += 1
-        elif self._metric is None:
-            self._metric = difference
-
-    def _compared(self) -> Coverage:
-        stages = self._original.stages
-        totals = {
-            "steps": sum(stage.stop_step - stage.start_step for stage in stages),
-            "metrics": self._expected.num_metrics,
-            "stages": sum(stage.weights_digest is not None for stage in stages),
-            "tensors": len(self._expected.final_tensors or ()),
-            "scores": len(self._expected.scores),
-        }
-        same = {**self._same, "steps": self._next_step}
-        return Coverage(
-            **{
-                name: Compared(same=same.get(name, 0), total=total)
-                for name, total in totals.items()
-            }
+    def _graded(self, outcome: Outcome, band: SeedBand | None) -> Graded:
+        return grade(
+            Evidence(
+                outcome=outcome,
+                coverage=self._seen.tally.coverage(),
+                first=self._seen.first,
+                stopped=self._seen.stopped,
+                not_claimed=not_claimed(self._original, self._differences),
+                deviations=self._seen.deviations,
+                num_metrics=self._seen.tally.count("metrics looked at"),
+                num_scores=self._seen.tally.count("scores looked at"),
+                band=band,
+                audit=self._audit,
+            )
         )
+
+    def _band(self, outcome: Outcome) -> SeedBand | None:
+        if not self._is_consistent or outcome.status != "completed":
+            return None
+        return measure_band(self._ledger, self._stored, self._seen.final)
 
     def _times(self) -> Times:
         return Times(
@@ -226,61 +266,6 @@ class ReplayRecorder:
             ended_unix_ms=_now_ms(),
             recorded_seconds=float_text(round(time.monotonic() - self._started, 3)),
         )
-
-    def _finding(
-        self, outcome: Outcome
-    ) -> tuple[Grade, str, int | None, Channel | None]:
-        """Grade what was seen: nothing but everything compared is exact."""
-        found = self._diverged
-        if found is not None:
-            return "DIVERGED", found.problems[0].what, found.step, found.channel
-        metric = self._metric
-        if metric is not None:
-            what = (
-                f"the weights are the same at every step, but {metric.name} of step "
-                f"{metric.step} was {metric.was}, is {metric.now}"
-            )
-            return "DIVERGED", what, metric.step, "metrics"
-        if outcome.status != "completed":
-            reason = outcome.reason or outcome.status
-            return "INCOMPLETE", f"the replay did not end: {reason}", None, None
-        for name, compared in self._compared():
-            if not compared.is_complete or (name == "tensors" and not compared.total):
-                what = (
-                    f"not everything was compared: {compared.same} of "
-                    f"{compared.total} {name}"
-                )
-                return "INCOMPLETE", what, None, None
-        return "EXACT", "every step, tensor and score is the same", None, None
-
-    def _compare(
-        self, step: int, channel: Channel, was: object, now: object, name: str = ""
-    ) -> None:
-        if was == now:
-            return
-        self._diverged = Diverged(
-            f"diverged at step {step}: {_where(channel, name)} was {was}, is {now}",
-            step=step,
-            channel=channel,
-            fix=_FIXES.get(channel, _FIXES["weights"]),
-        )
-        raise self._diverged
-
-    def _count(self, kind: str, *key: object) -> None:
-        if (kind, *key) not in self._seen:
-            self._seen.add((kind, *key))
-            self._same[kind] += 1
-
-
-_FIXES: dict[Channel, str] = {
-    "batch": "the data or its order differs: compare the lock and the plan first",
-    "weights": "the same batch gave other weights: compare the code, jaxlib, the "
-    "processor's features and XLA_FLAGS first",
-}
-
-
-def _where(channel: Channel, name: str) -> str:
-    return f"{channel} {name}" if name else channel
 
 
 def _now_ms() -> int:

@@ -66,16 +66,39 @@ def fingerprint_at(xp: ModuleType, name: str, bits: Any, positions: Any) -> Any:
         bits: uint32 of any shape, the bit patterns of the elements.
         positions: uint32 of that shape, as in `partial_fingerprint`.
     """
+    bits = scrambled_bits(bits)
+    weights = weights_of(name, positions)
+    return xp.stack([xp.sum(bits * weight, dtype=xp.uint32) for weight in weights])
+
+
+def weights_of(name: str, positions: Any) -> list[Any]:
+    """Return the odd weights of some positions, for each of the four sums."""
     u32 = np.uint32
     place = _scramble(positions)
-    bits = (bits ^ (bits >> u32(16))) * u32(0x7FEB352D)
-    bits = bits ^ (bits >> u32(15))
-    sums = []
+    weights = []
     for salt in salts_of(name):
         weight = (place ^ u32(salt)) * u32(0x846CA68B)
-        weight = (weight ^ (weight >> u32(16))) | u32(1)
-        sums.append(xp.sum(bits * weight, dtype=xp.uint32))
-    return xp.stack(sums)
+        weights.append((weight ^ (weight >> u32(16))) | u32(1))
+    return weights
+
+
+def scrambled_bits(bits: Any) -> Any:
+    """Map bit patterns to what is summed, one to one."""
+    u32 = np.uint32
+    bits = (bits ^ (bits >> u32(16))) * u32(0x7FEB352D)
+    return bits ^ (bits >> u32(15))
+
+
+def unscrambled_bits(scrambled: Any) -> Any:
+    """Return the bit patterns that were scrambled; see `scrambled_bits`.
+
+    >>> int(unscrambled_bits(scrambled_bits(np.array([17], np.uint32)))[0])
+    17
+    """
+    u32 = np.uint32
+    bits = scrambled ^ (scrambled >> u32(15)) ^ (scrambled >> u32(30))
+    bits = bits * u32(pow(0x7FEB352D, -1, 2**32))
+    return bits ^ (bits >> u32(16))
 
 
 def fingerprint_arrays(arrays: Mapping[str, np.ndarray]) -> str:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ledger.documents import Stored, run_of
-from ledger.entry import Entry
-from ledger.recorder import COMPLETED, Diverged, NullRecorder, Outcome, RunFacts
-from ledger.replay import ReplayRecorder
-from ledger.store import Ledger
-from runtime.devices import configure
-from runtime.experiment import Ended, agree, open_ledger
-from runtime.launch import devices_of_one
-from runtime.processes import Processes, joined_processes
-from runtime.progress import SILENT, Listener, Listeners, Warn
-from runtime.ready import Ready, read_entry, ready_entry, ready_together
+from ledger.audit import AuditFacts, Window, plan_audit
+from runtime.experiment import Ended, checkpoint_location
+from runtime.progress import SILENT, Listeners
+from runtime.replaying import Replaying, replaying
 from runtime.scoring import Evaluator
-from runtime.stopping import stopping_on_signals
-from specs.experiment import Experiment
-from specs.lock import Lock
-from specs.resolve import plan_experiment
+from runtime.stopping import Stopping
+from specs.errors import InputError
 
 if TYPE_CHECKING:
-    from runtime.session import Session
-
-SHOWN_DIFFERENCES = 5
+    from runtime.checkpoint import CheckpointFolder, Restored
 
 
 def reproduce(
@@ -35,18 +23,23 @@ def reproduce(
     *,
     workspace: Path,
     evaluator: Evaluator,
+    tolerance: float | None = None,
+    is_consistent: bool = False,
     num_devices: int | None = None,
     listeners: Listeners = SILENT,
 ) -> Ended:
     """Rebuild a ledger entry from its pinned data and compare, step by step.
 
     Nothing of the original's checkpoints and token stores is needed, and none of its
-    checkpoints is read. Training stops at the first difference.
+    checkpoints is read. Training stops at the first difference, unless there is a
+    tolerance or the band of seeds to hold it against.
 
     Args:
         text: Beginning of the entry's digest, or its unique name.
         workspace: The folder that holds `.dvc/`.
         evaluator: Scores the weights.
+        tolerance: Relative distance that every metric and score may have.
+        is_consistent: Whether the final numbers may lie in the band of seeds instead.
         num_devices: Devices to use; the number may differ from the original's.
         listeners: Told how far it is, and what differs from the original before the
             first step.
@@ -61,114 +54,159 @@ def reproduce(
         KeyboardInterrupt: Stopped by Ctrl-C.
         ProcessLost: Another process is gone.
     """
-    with joined_processes(listeners.tell) as processes:
-        listeners = listeners.of(processes)
-        ledger = open_ledger(workspace, processes)
-        original = ledger.find(text)
-        recorder = ReplayRecorder(original, ledger)
-        entry = run_of(original)
-        experiment = Experiment.model_validate(entry.spec)
-        evaluator.check(experiment)
-        plan = plan_experiment(experiment)
-        here = devices_of_one(plan, num_devices, processes.count)
-        isa = entry.devices.get("cpu_isa")
-        configure(plan.determinism, here, isa if isinstance(isa, str) else None)
-        agree(processes, entry=original.digest, devices=str(num_devices))
-        ready = _ready(entry, ledger, workspace, processes, listeners.progress)
-        from runtime.session import open_session
+    with replaying(
+        text,
+        workspace=workspace,
+        evaluator=evaluator,
+        num_devices=num_devices,
+        listeners=listeners,
+        tolerance=tolerance,
+        is_consistent=is_consistent,
+    ) as replay:
 
-        session = open_session(
-            ready,
-            evaluator,
-            processes,
-            num_devices=num_devices,
-            warn=listeners.warn,
+        def train(checkpoints: CheckpointFolder, stopping: Stopping) -> None:
+            num_steps = replay.session.ready.plan.num_steps
+            _train(replay, checkpoints, stopping, None, num_steps)
+
+        verdict = replay.concluded(train)
+        is_told_here = replay.session.processes.is_first
+        return Ended(stored=verdict, is_told_here=is_told_here)
+
+
+def audit(
+    text: str,
+    *,
+    workspace: Path,
+    evaluator: Evaluator,
+    num_windows: int,
+    most_steps: int,
+    seed: str | None = None,
+    num_devices: int | None = None,
+    listeners: Listeners = SILENT,
+) -> Ended:
+    """Replay a few windows of a run from its checkpoints, chosen by a seed.
+
+    Args:
+        text: Beginning of the entry's digest, or its unique name.
+        workspace: The folder that holds `.dvc/`.
+        evaluator: Scores the weights.
+        num_windows: Windows to replay, if so many are possible.
+        most_steps: Steps of one window; it ends at the next recorded checkpoint.
+        seed: Of the choice; default: a fresh one, which the verdict names.
+        num_devices: Devices to use.
+        listeners: Told how far it is.
+
+    Raises:
+        CheckFailed: The entry was changed since it was recorded.
+        InputError: There is no such entry, its data is not here, or it claims no bits.
+        Preempted: Stopped by SIGTERM.
+        KeyboardInterrupt: Stopped by Ctrl-C.
+        ProcessLost: Another process is gone.
+    """
+    with replaying(
+        text,
+        workspace=workspace,
+        evaluator=evaluator,
+        num_devices=num_devices,
+        listeners=listeners,
+    ) as replay:
+        if replay.entry.determinism == "fast":
+            raise InputError(
+                "the run claims `determinism: fast`, so no bits of it can be audited",
+                fix="codemix reproduce ENTRY --tolerance",
+            )
+        source = _checkpoints_of(replay)
+        processes = replay.session.processes
+        chosen = processes.from_first(
+            "windows",
+            lambda: _choice(
+                replay, source, num_windows, most_steps, seed
+            ).model_dump_json(),
         )
-        digest = _replay(session, recorder, ledger, original.digest, listeners)
-        verdict = Stored(digest, ledger.read(digest))
+        facts = AuditFacts.model_validate_json(chosen)
+        replay.recorder.chosen(facts)
+
+        def train(checkpoints: CheckpointFolder, stopping: Stopping) -> None:
+            for window in facts.windows:
+                restored = None
+                if window.start_step:
+                    restored = _restored(replay, source, window)
+                    if restored is None:
+                        return
+                stop_step = window.stop_step
+                _train(replay, checkpoints, stopping, restored, stop_step)
+
+        verdict = replay.concluded(train)
         return Ended(stored=verdict, is_told_here=processes.is_first)
 
 
-def _ready(
-    entry: Entry,
-    ledger: Ledger,
-    workspace: Path,
-    processes: Processes,
-    progress: Listener,
-) -> Ready:
-    def read(lock: str) -> Ready:
-        return read_entry(entry, ledger, workspace, Lock.model_validate_json(lock))
-
-    return ready_together(
-        processes,
-        lambda: ready_entry(entry, ledger, workspace, progress=progress),
-        read,
+def _train(
+    replay: Replaying,
+    checkpoints: CheckpointFolder,
+    stopping: Stopping,
+    restored: Restored | None,
+    stop_step: int,
+) -> None:
+    """Train up to a step, or raise what stopped it before."""
+    session = replay.session
+    step = session.train(
+        replay.told,
+        checkpoints,
+        restored,
+        stop_after=stop_step if stop_step < session.ready.plan.num_steps else None,
+        is_stopping=stopping.event,
+        progress=replay.listeners.training,
     )
+    if step < stop_step:
+        what = f"stopped after {step:,} steps, of which nothing is kept"
+        stopping.raise_reason(session.processes, what, "run the same command again")
 
 
-def _replay(
-    session: Session,
-    recorder: ReplayRecorder,
-    ledger: Ledger,
-    original: str,
-    listeners: Listeners,
-) -> str:
-    """Train and compare, in process 0; return the digest of the verdict."""
+def _checkpoints_of(replay: Replaying) -> CheckpointFolder:
+    """Return the checkpoints that the original left, to be read only."""
     from runtime.checkpoint import CheckpointFolder
 
-    ready, processes = session.ready, session.processes
-    name = processes.from_first("replay", lambda: f"{original[:16]}-{_unique()}")
-    folder = ready.workspace / ".codemix" / "replays" / name
-    checkpoints = CheckpointFolder(
-        folder / "checkpoints",
-        ready.plan.model,
-        processes,
-        ready.experiment.checkpoints,
+    ready = replay.session.ready
+    policy, identity = ready.experiment.checkpoints, replay.entry.identity
+    location = checkpoint_location(ready.workspace, identity, policy)
+    return CheckpointFolder(location, ready.plan.model, replay.session.processes)
+
+
+def _choice(
+    replay: Replaying,
+    source: CheckpointFolder,
+    num_windows: int,
+    most_steps: int,
+    seed: str | None,
+) -> AuditFacts:
+    return plan_audit(
+        replay.original.digest,
+        recorded=[checkpoint.step for checkpoint in replay.entry.checkpoints],
+        at_hand=source.steps(),
+        total_steps=replay.entry.num_steps,
+        num_windows=num_windows,
+        most_steps=most_steps,
+        seed=secrets.token_hex(16) if seed is None else seed,
+        is_seed_given=seed is not None,
     )
-    if processes.is_first:
-        facts = session.facts(ledger, None)
-        _tell_differences(recorder, facts, listeners.warn)
-        recorder.begin(facts)
-    processes.meet("begin")
-    outcome = COMPLETED
+
+
+def _restored(
+    replay: Replaying, source: CheckpointFolder, window: Window
+) -> Restored | None:
+    """Load the state at a window's start; None where another process says why not.
+
+    Its tensors are compared with the entry's when training begins with it.
+
+    Raises:
+        Diverged: In process 0: it is not what was saved.
+    """
+    from runtime.checkpoint import Damaged
+
+    session = replay.session
     try:
-        with stopping_on_signals() as stopping:
-            step = session.train(
-                recorder if processes.is_first else NullRecorder(),
-                checkpoints,
-                None,
-                stop_after=None,
-                is_stopping=stopping.event,
-                progress=listeners.training,
-            )
-        if step < ready.plan.num_steps:
-            what = f"stopped after {step:,} steps, of which nothing is kept"
-            stopping.raise_reason(processes, what, "run the same command again")
-    except Diverged as found:
-        outcome = Outcome(status="failed", reason=found.problems[0].what)
-        # The others do not compare, and go on.
-        processes.dismiss(found)
-    finally:
-        if processes.is_first:
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def finish() -> str:
-        recorder.finish(outcome)
-        assert recorder.digest is not None
-        return recorder.digest
-
-    return processes.from_first("verdict", finish)
-
-
-def _tell_differences(recorder: ReplayRecorder, facts: RunFacts, warn: Warn) -> None:
-    """Say what is not as it was, first suspect first, before hours are spent."""
-    differences = recorder.differences(facts)
-    told = [one for one in differences if one.rank != "incidental"]
-    for difference in told[:SHOWN_DIFFERENCES]:
-        warn(f"differs from the original: {difference}")
-    if len(told) > SHOWN_DIFFERENCES:
-        warn(f"and {len(told) - SHOWN_DIFFERENCES} more; the verdict lists them all")
-
-
-def _unique() -> str:
-    return uuid.uuid4().hex[:8]
+        return source.restore(window.start_step, session.mesh, session.gather)
+    except Damaged as error:
+        if session.processes.is_first:
+            replay.recorder.damaged(window.start_step, error.problems[0].what)
+        return None

@@ -58,6 +58,8 @@ def test_the_same_again_is_exact(ledger):
         "stages": {"same": 2, "total": 2},
         "tensors": {"same": 2, "total": 2},
         "scores": {"same": 2, "total": 2},
+        "batches": {"same": 12, "total": 12},
+        "initial": {"same": 0, "total": 0},
     }
     original = ledger.find("made-up")
     assert verdict.trace_heads == tuple(s.trace_head for s in original.entry.stages)
@@ -160,7 +162,7 @@ def test_fewer_steps_are_incomplete(ledger):
 def test_skipped_steps_are_incomplete(ledger):
     verdict = play(replay(ledger), start=4)
     assert verdict.grade == "INCOMPLETE"
-    assert "0 of 12 steps" in verdict.what
+    assert "8 of 12 steps" in verdict.what
 
 
 def test_more_steps_are_divergence(ledger):
