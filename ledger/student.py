@@ -11,7 +11,6 @@ import math
 
 _TINY = 1e-300
 _MOST_TERMS = 500
-_HALVINGS = 200
 
 
 def student_quantile(probability: float, degrees: int) -> float:
@@ -29,8 +28,7 @@ def student_quantile(probability: float, degrees: int) -> float:
     low, high = 0.0, 1.0
     while _tail(high, degrees) > 1 - probability:
         high *= 2
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
+    while low < (middle := (low + high) / 2) < high:
         if _tail(middle, degrees) > 1 - probability:
             low = middle
         else:
