@@ -12,7 +12,7 @@ Cause = Literal[
     "input pipeline",
     "initialisation",
     "learning rate",
-    "optimizer",
+    "update",
     "arithmetic",
     "resume seam",
     "checkpoint",
@@ -23,7 +23,7 @@ Cause = Literal[
 """input pipeline  the batch differs: the data or its order
 initialisation  the weights before the first step differ
 learning rate   the same batch and state, another learning rate
-optimizer       the same batch, loss and gradient norm, another update
+update          the same batch, loss and gradient norm, another update
 arithmetic      the same batch and state before, another result
 resume seam     arithmetic, at a step where the original went on in another process
 checkpoint      weights as recorded by their fingerprint, tensors on disk that are not
@@ -114,7 +114,7 @@ def cause_in_weights(entry: Entry, step: int, was: Metrics, now: Metrics) -> Cau
         return "resume seam"
     pairs = [_both(name, was, now) for name in ("loss", "grad_norm")]
     if all(pair is not None and pair[0] == pair[1] for pair in pairs):
-        return "optimizer"
+        return "update"
     return "arithmetic"
 
 
