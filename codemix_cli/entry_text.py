@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from codemix_cli.output import table
+from codemix_cli.spark import told_curves
 from codemix_cli.verdict_text import told_verdict
 from codemix_cli.wording import duration, in_bytes
 
@@ -30,6 +31,7 @@ def told_entry(shown: Json) -> str:
         table(_facts(shown["digest"], entry)),
         said,
         told_stages(entry["stages"]),
+        told_curves(shown["curves"]),
         told_scores(entry["scores"]),
         _kept(entry),
         _seams(entry),
@@ -63,11 +65,14 @@ def _told_others(digest: str, entry: Json) -> str:
 
 
 def _said(shown: Json) -> str:
-    """Tell the tags and notes of an entry; empty where there are none."""
+    """Tell what was said of an entry: tags, notes, signatures; empty if nothing."""
     rows = [["tags", " ".join(shown["tags"])]] if shown["tags"] else []
     for note in shown["notes"]:
         said = datetime.fromtimestamp(note["unix_ms"] / 1000, UTC)
         rows.append(["note", f"{said:%Y-%m-%d}  {note['text']}"])
+    for one in shown["signatures"]:
+        told = f"good, by {one['who']}" if one["problem"] is None else one["problem"]
+        rows.append(["signature", f"{told}  {one['attestation'][:12]}"])
     return table(rows) if rows else ""
 
 

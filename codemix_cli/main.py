@@ -31,6 +31,7 @@ COMMANDS = {
     "reproduce": "Rebuild a ledger entry and compare, step by step.",
     "export": "Write a trained model for other programs.",
     "schema": "Print the JSON Schema of the spec language.",
+    "completion": "Print what teaches a shell to complete what is typed.",
     "doctor": "Say what is here, and what is missing to run a spec.",
 }
 

@@ -12,6 +12,8 @@ import click
 from specs.errors import CodemixError, InputError, Problem, SpecError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from specs.experiment import Experiment
     from specs.lock import Lock
     from specs.plan import Plan
@@ -19,7 +21,16 @@ if TYPE_CHECKING:
 spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 """The one spec that most commands take."""
 
-entry_argument = click.argument("entry")
+
+def _complete_entry(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    from codemix_cli.completion import complete_entry
+
+    return complete_entry(ctx, param, incomplete)
+
+
+entry_argument = click.argument("entry", shell_complete=_complete_entry)
 """An entry of the ledger: the beginning of its digest, its unique name, or @TAG."""
 
 ledger_option = click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,7 +96,11 @@ def sign_entry(ledger: Ledger, digest: str, key: SigningKey) -> Stored:
 
 
 def signatures_of(
-    ledger: Ledger, digest: str, trusted: Mapping[str, PublicKey]
+    ledger: Ledger,
+    digest: str,
+    trusted: Mapping[str, PublicKey],
+    *,
+    among: Collection[str] | None = None,
 ) -> tuple[Signature, ...]:
     """Return the signatures on an entry, in order of arrival, each checked.
 
@@ -104,6 +108,7 @@ def signatures_of(
         ledger: Holds both.
         digest: Of the entry.
         trusted: Key id -> key, see `ledger.keys.read_trusted`.
+        among: Digests of the signatures to look at; null: all of the ledger.
     """
     lines = read_raw_lines(ledger.folder)
     log = ledger.log()
@@ -111,7 +116,9 @@ def signatures_of(
     link = hashlib.sha256(lines[own[0]]).hexdigest() if own else ""
     found = []
     for line in log:
-        if line.kind != "attestation":
+        if line.kind != "attestation" or (
+            among is not None and line.digest not in among
+        ):
             continue
         document = ledger.read(line.digest)
         if isinstance(document, Attestation) and document.subject == digest:
