@@ -101,9 +101,10 @@ def check_entries(
     strays = [name for name in names if name not in logged]
     for name in strays:
         _stray(found, ledger.folder / "entries" / name)
+    reader = _Reader()
     for done, (number, line) in enumerate(lines.values()):
         listen("entries", done, len(lines))
-        _read(found, ledger, number, line)
+        _read(found, reader, ledger, number, line)
     _check_subjects(found, ledger)
     return found
 
@@ -121,7 +122,27 @@ def _stray(found: Entries, path: Path) -> None:
     found.findings.append(Finding(kind="entry", what=what, file=str(path), fix=fix))
 
 
-def _read(found: Entries, ledger: Ledger, number: int, line: LogLine) -> None:
+class _Reader:
+    """Reads documents; an environment that is the one before's is not read again."""
+
+    def __init__(self) -> None:
+        self._environment: object = None
+        self._read: object = None
+
+    def document_of(self, document: dict[str, Any], file: str) -> AnyEntry:
+        """Read a document; see `ledger.documents.document_of`."""
+        environment = document.get("environment")
+        if environment is None or environment != self._environment:
+            entry = document_of(document, file)
+            self._environment = environment
+            self._read = getattr(entry, "environment", None)
+            return entry
+        return document_of({**document, "environment": self._read}, file)
+
+
+def _read(
+    found: Entries, reader: _Reader, ledger: Ledger, number: int, line: LogLine
+) -> None:
     path = ledger.entry_path(line.digest)
 
     def wrong(what: str, fix: str | None = None) -> None:
@@ -141,7 +162,7 @@ def _read(found: Entries, ledger: Ledger, number: int, line: LogLine) -> None:
         return
     try:
         document = parse_document(data, str(path))
-        entry = document_of(document, str(path))
+        entry = reader.document_of(document, str(path))
     except CodemixError as error:
         for problem in error.problems:
             wrong(problem.what, problem.fix)
@@ -182,7 +203,9 @@ def _wants(digest: str, entry: AnyEntry, document: dict[str, Any]) -> Iterator[W
                 yield Want(digest, stage.tensor_words, "words", stage)
         for checkpoint in entry.checkpoints:
             yield Want(digest, checkpoint.tensors, "tensors")
-    for ref in references(document):
+    # No object is named among hundreds of distributions, and they take the most time.
+    searched = {key: document[key] for key in document if key != "environment"}
+    for ref in references(searched):
         yield Want(digest, ref, "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -58,9 +59,10 @@ def check_objects(store: ObjectStore, wants: Iterable[Want], listen: Listen) -> 
 def _files(folder: Path) -> list[Path]:
     """List everything that is not a folder, in order."""
     return sorted(
-        path
-        for path in folder.rglob("*")
-        if not path.is_dir() and not is_left_over(path.name)
+        Path(parent, name)
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if not is_left_over(name)
     )
 
 
