@@ -46,10 +46,12 @@ def run_differences(
         yield Difference(
             f"params.{key}", f"is {found.params[key]!r}, not in the ledger"
         )
-    tags = {**expected.tags, **(expected.live_tags if is_live else {})}
+    live = expected.live_tags
+    if not is_live:
+        live = {tag: value for tag, value in live.items() if tag in found.tags}
+    tags = {**expected.tags, **live}
     yield from _text_differences("tags", tags, found.tags)
-    may_be = {*tags, *expected.live_tags, *expected.other_tags}
-    for key in sorted(set(found.tags) - may_be):
+    for key in sorted(set(found.tags) - {*tags, *expected.other_tags}):
         if key.startswith("codemix."):
             yield Difference(
                 f"tags.{key}", f"is {found.tags[key]!r}, not in the ledger"

@@ -60,7 +60,7 @@ class ExpectedRun:
     ended_ms: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
     live_tags: dict[str, str] = field(default_factory=dict)
-    """There where the run was delivered from its journal."""
+    """There where the run was delivered from its journal; else they may be."""
     other_tags: frozenset[str] = frozenset()
     """Tags that may be there, whatever they say."""
     required: list[ExpectedPoint] = field(default_factory=list)
@@ -104,7 +104,7 @@ def expected_run(
     )
     if events.begin is not None:
         host = begin_tags(events.begin)["codemix.host"]
-        expected.live_tags = {"codemix.host": host, **events.stage_tag}
+        expected.live_tags |= {"codemix.host": host, **events.stage_tag}
     else:
         expected.other_tags |= {"codemix.host", "codemix.stage"}
     if events.is_open:
@@ -157,7 +157,13 @@ def _of_entries(
         status=STATUSES[entry.outcome.status],
         ended_ms=times.ended_unix_ms,
         tags={**entry_tags(entry), ENTRY_TAG: digest},
-        other_tags=frozenset(tag for _, was in runs for tag in entry_tags(was)),
+        # An earlier entry of the recording left the reason why it was cut.
+        live_tags={
+            tag: value
+            for _, was in runs[:-1]
+            for tag, value in entry_tags(was).items()
+            if tag not in entry_tags(entry)
+        },
         required=[*_step_points(entry, objects), *_score_points(entry, events)],
         allowed=[*events.steps, *events.scores, *_optional_scores(entry, events)],
         files=file_digests(digest, entry),
