@@ -65,6 +65,7 @@ class Command(click.Command):
         as_json = ctx.params.pop("as_json")
         quiet = ctx.params.pop("quiet")
         ctx.meta["codemix.quiet"] = quiet
+        ctx.meta["codemix.json"] = as_json
         if ctx.params.pop("verbose"):
             _show_log()
         with report_errors(as_json=as_json):

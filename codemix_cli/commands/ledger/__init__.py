@@ -11,6 +11,7 @@ COMMANDS = {
     "show": "Show one entry, and the verdicts on it.",
     "tag": "Put tags on an entry, or take them off.",
     "note": "Add a note to an entry.",
+    "watch": "Follow a run while it goes on.",
     "verify": "Check every byte of the ledger, repair nothing.",
     "head": "Print what stands for the whole ledger, to be published.",
     "key": "Make a key to sign entries with, or trust somebody's.",
