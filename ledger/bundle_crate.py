@@ -70,6 +70,7 @@ _TYPES = {
     "dvc": "application/yaml",
     "py": "text/x-python",
 }
+_BYTES = "application/octet-stream"
 
 
 _COMPARED = ("@type", "instrument", "startTime", "endTime", "actionStatus", "error")
@@ -193,7 +194,7 @@ def _action(digest: str, entry: Entry, files: Mapping[str, Facts]) -> dict[str, 
         "result": [{"@id": quote(name)} for name in sorted(set(made))],
         "startTime": _time(entry.times.started_unix_ms),
         "endTime": _time(entry.times.ended_unix_ms),
-        "actionStatus": {"@id": _STATUS[entry.outcome.status]},
+        "actionStatus": _STATUS[entry.outcome.status],
     }
     if entry.outcome.reason:
         action["error"] = entry.outcome.reason
@@ -224,10 +225,8 @@ def _file(name: str, facts: Facts, called: str, entry: Entry) -> dict[str, Any]:
         "name": called,
         "contentSize": str(facts.num_bytes),
         "sha256": facts.sha256,
+        "encodingFormat": _TYPES.get(name.rpartition(".")[2], _BYTES),
     }
-    ending = name.rpartition(".")[2]
-    if ending in _TYPES:
-        described["encodingFormat"] = _TYPES[ending]
     if name == quote(_spec(entry)):
         described |= {
             "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],

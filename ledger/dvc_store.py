@@ -105,6 +105,13 @@ class DvcStore(DvcFiles):
         with self._repo() as repo:
             repo.pull([str(self.workspace / name) for name in names])
 
+    def has_remote(self) -> bool:
+        """Tell whether DVC has a remote to fetch from, wherever it is configured."""
+        from dvc.config import Config
+
+        config = Config(str(self.workspace / ".dvc"), validate=False)
+        return bool(config.get("core", {}).get("remote"))
+
     def add_remote(self, name: str, settings: Mapping[str, str]) -> None:
         """Name a remote in `.dvc/config`, as the default."""
         with self._repo() as repo, repo.config.edit("repo") as config:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ledger.entry import Entry
 from ledger.store import Ledger
+from runtime.fetch import fetch_missing
 from runtime.permutation import Ints
 from runtime.pin import pin
 from runtime.pinned import check_pinned
@@ -162,6 +163,7 @@ def _made_ready(
     progress: Listener,
 ) -> Ready:
     plan = plan_experiment(experiment)
+    fetch_missing(lock, workspace, progress)
     check_pinned(experiment, lock, workspace, progress)
     lock = prepare(experiment, plan, lock, workspace, progress=progress)
     return _opened(experiment, raw_spec, lock, workspace)

@@ -1,4 +1,4 @@
-"""Made-up runs in workspaces with git and DVC, their bundles, and ways to forge them."""
+"""Made-up runs in workspaces with git and DVC, their bundles, and how to forge them."""
 
 from __future__ import annotations
 
