@@ -103,6 +103,16 @@ class Times(Value):
     """Time that processes spent on the run, pauses left out; text of a float."""
 
 
+class Parent(Value):
+    """Where a run goes on from: it keeps the stages of another run up to there."""
+
+    entry: Sha256
+    stage: str
+    """The last one that is kept."""
+    step: int
+    """Steps done by then."""
+
+
 class Entry(Value):
     """One run."""
 
@@ -141,6 +151,8 @@ class Entry(Value):
     journal: Sha256 | None = None
     """SHA-256 of the run's journal up to the line that names this entry; null of an
     entry that is older than this field."""
+    parent: Parent | None = None
+    """The run that this one goes on from; null where it goes on from none."""
 
     @property
     def num_steps(self) -> int:

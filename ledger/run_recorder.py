@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ledger.amendment import PrefixEnds, parent_of
 from ledger.build_entry import build_entry, finish_event
 from ledger.delivery import Delivery, DeliveryReport
 from ledger.entry import Entry
@@ -76,6 +77,7 @@ class RunRecorder:
         try:
             self._history = read_history(self._path)
             self._check_continues(facts)
+            self._prefix = PrefixEnds(self._ledger, facts.experiment)
         except BaseException:
             journal.close()
             raise
@@ -144,6 +146,7 @@ class RunRecorder:
         fields = {"identity": identity, "weights_digest": weights_digest}
         span = self._history.stage(name)
         assert span is not None, "stage_end without stage_begin"
+        self._prefix.check(name, step, weights_digest)
         if span.end is None:
             self._append("stage_end", name=name, step=step, **fields)
         elif fields != {key: span.end[key] for key in fields}:
@@ -214,7 +217,7 @@ class RunRecorder:
             raise _gap(self._path, history.next_step, resumed_from)
 
     def _begin_fields(self, facts: RunFacts) -> Event:
-        begins = self._history.begins
+        begins, parent = self._history.begins, parent_of(facts)
         spec = facts.experiment.to_json()
         return {
             "recording": begins[0]["recording"] if begins else uuid.uuid4().hex,
@@ -234,6 +237,7 @@ class RunRecorder:
             "devices": facts.devices,
             "numerics": facts.numerics,
             "canary": facts.canary,
+            "parent": parent.to_json() if parent is not None else None,
             "tensor_names": list(facts.tensor_names),
         }
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 from ledger.history import read_history
 from ledger.store import Ledger
+from runtime.amendment import kept_stages
 from runtime.places import checkpoint_location
 from runtime.progress import Warn
 from runtime.reuse import Reused, find_reusable
 from specs.errors import InputError
+from specs.experiment import Experiment
 
 if TYPE_CHECKING:
     from runtime.checkpoint import CheckpointFolder, Restored
@@ -64,10 +66,12 @@ def find_beginning(
 
     Raises:
         InputError: There are checkpoints, and none can be used; or the run began with
-            stages that can't be taken over any more.
+            stages that can't be taken over any more; or it goes on from another run,
+            whose stages would be others here, or are without their checkpoint.
     """
     from runtime.checkpoint import CheckpointFolder
 
+    num_kept = kept_stages(session, ledger)
     ready, policy = session.ready, session.ready.experiment.checkpoints
     checkpoints = CheckpointFolder(
         checkpoint_location(ready.workspace, session.identity, policy),
@@ -97,13 +101,27 @@ def find_beginning(
             resumed_from=step,
         )
     reused = _reused(session, ledger, folder, recorded, warn) if may_reuse else None
+    num_reused = len(reused.entries) if reused is not None else 0
+    if may_reuse and num_reused < num_kept:
+        raise _without_prefix(ready.experiment)
     known = min(recorded.next_step, reused.step) if reused is not None else 0
     return Beginning(
         checkpoints=checkpoints,
         restored=reused.restored if reused is not None else None,
         reused=reused,
-        num_reused=len(reused.entries) if reused is not None else 0,
+        num_reused=num_reused,
         resumed_from=known or None,
+    )
+
+
+def _without_prefix(experiment: Experiment) -> InputError:
+    amends = experiment.amends
+    assert amends is not None
+    return InputError(
+        f"the run goes on from stage {amends.after} of entry {amends.entry[:12]}, and "
+        "the checkpoint of its end is not here or not whole",
+        fix="restore it, or run with --no-reuse: what is kept is trained again, and "
+        "must come to the same weights",
     )
 
 

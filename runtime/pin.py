@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ledger.dvc_files import tracked_by_git
 from ledger.dvc_store import DvcStore
+from runtime.amendment import check_prefix_data
 from runtime.documents import count_documents, format_of
 from runtime.hashing import FileHash
 from runtime.inputs import (
@@ -56,7 +57,8 @@ def pin(
         The lock, as written. Stores that were prepared from the same bytes stay in it.
 
     Raises:
-        InputError: With every input that can't be pinned.
+        InputError: With every input that can't be pinned, or that is not what the
+            stages were trained on that the experiment goes on from.
     """
     store = DvcStore(workspace)
     inputs = inputs_of(experiment)
@@ -73,6 +75,7 @@ def pin(
             for wanted in inputs
         },
     )
+    check_prefix_data(experiment, lock, workspace)
     lock = _with_stores(lock, experiment, lock_path(spec_path))
     save_lock(lock, lock_path(spec_path))
     return lock

@@ -10,6 +10,7 @@ import numpy as np
 
 from ledger.entry import Entry
 from ledger.store import Ledger
+from runtime.amendment import check_prefix_data
 from runtime.fetch import fetch_missing
 from runtime.permutation import Ints
 from runtime.pin import pin
@@ -122,6 +123,7 @@ def ready_spec(spec_path: Path, *, progress: Listener = ignore_progress) -> Read
     if not path.exists():
         pin(spec_path, experiment, workspace, progress)
     locked = load_lock(path)
+    check_prefix_data(experiment, locked, workspace)
     found = _made_ready(
         experiment, spec_path.read_text("utf-8"), locked, workspace, progress
     )

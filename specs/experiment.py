@@ -17,8 +17,8 @@ from specs.stages import Batch, Stage
 
 SPEC_VERSION = 1
 
-NOT_HASHED = frozenset({"name", "description", "tags"})
-"""Words for people; they change no digest."""
+NOT_HASHED = frozenset({"name", "description", "tags", "amends"})
+"""Words for people, and where a spec comes from; they change no digest."""
 
 
 class Parallel(SpecValue):
@@ -119,6 +119,16 @@ class Evaluation(SpecValue):
         return self
 
 
+class Amends(SpecValue):
+    """The run whose first stages an experiment goes on from."""
+
+    entry: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """Digest of the run's entry."""
+
+    after: Name
+    """Its last stage that is kept; what comes after is the experiment's own."""
+
+
 def not_empty(value: Any) -> Any:
     """Refuse an empty list or mapping, after what is in it was looked at."""
     if not value:
@@ -205,6 +215,9 @@ class Experiment(SpecValue):
 
     logging: Logging = Logging()
     """When metrics and held-out losses are recorded."""
+
+    amends: Amends | None = None
+    """The run that this one goes on from: set by `extends`, never written in a file."""
 
     determinism: Literal["exact", "same-topology", "fast"] = "exact"
     """What is promised: `exact` bits on any number of devices, `same-topology` bits on

@@ -3,7 +3,8 @@
 Mappings are merged key by key at every depth; anything else, lists too, is replaced.
 A mixture is one value, for its weights mean nothing without each other, and so is
 `model` where the file names a preset. A null takes away an inherited source or
-mixture. What a file is called, and its version, are its own.
+mixture. What a file is called, and its version, are its own. The first of a chain may
+go on from a run of the ledger instead; see `specs.amend`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from specs.amend import after_prefix, continued, files_never_write
 from specs.document import Document
 from specs.errors import InputError, SpecError
 from specs.names import did_you_mean, mapping
@@ -35,19 +37,25 @@ def read_with_parents(path: Path) -> tuple[Document, set[Place]]:
     Raises:
         InputError: The file is missing.
         SpecError: Not YAML, an unknown version, or a parent that is missing, outside
-            of the workspace or an heir of its own.
+            of the workspace or an heir of its own; or a run that can't be gone on from.
     """
     own = document = upgraded(read_document(path))
     parents: list[Document] = []
     chain = [path]
-    while "extends" in document.value:
+    while "extends" in document.value and not _goes_on(document):
         parent_path = _parent_path(chain, document)
         document = _read_parent(parent_path, document)
         chain.append(parent_path)
         parents.append(document)
+    problems = [one for file in (own, *parents) for one in files_never_write(file)]
+    if problems:
+        raise SpecError(problems)
     merged = parents.pop() if parents else own
     for heir in [*reversed(parents), *([own] if merged is not own else [])]:
         merged = _merged(merged, heir)
+    if _goes_on(document):
+        base = continued(path, document)
+        merged = _merged(base, after_prefix(base, merged))
     inherited: set[Place] = {
         (group, name)
         for group in ("sources", "mixtures")
@@ -55,6 +63,10 @@ def read_with_parents(path: Path) -> tuple[Document, set[Place]]:
         if name not in mapping(own.value.get(group))
     }
     return merged.without("extends"), inherited
+
+
+def _goes_on(document: Document) -> bool:
+    return isinstance(document.value.get("extends"), dict)
 
 
 def _parent_path(chain: list[Path], document: Document) -> Path:
@@ -66,7 +78,8 @@ def _parent_path(chain: list[Path], document: Document) -> Path:
         return SpecError(document.problem(("extends",), what, fix))
 
     if not isinstance(extends, str) or not extends:
-        raise refuse("must name a file", "write extends: OTHER.yaml")
+        fix = "write extends: OTHER.yaml, or extends: {entry: DIGEST, after: STAGE}"
+        raise refuse("must name a file or a run", fix)
     parent = Path(os.path.normpath(path.parent / extends))
     bounds = _bounds(path)
     if Path(extends).is_absolute() or bounds not in parent.resolve().parents:

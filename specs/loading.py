@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from specs.amend import prefix_problems
 from specs.atomic import write_atomically
 from specs.document import Document
 from specs.errors import InputError, Problem, SpecError
@@ -44,7 +45,7 @@ def load_experiment(path: Path) -> Experiment:
                 "`codemix validate` lists what varies",
             )
         )
-    return _validated([document], inherited)[0]
+    return _validated(path, [document], inherited)[0]
 
 
 def load_experiments(path: Path) -> tuple[Experiment, ...]:
@@ -55,7 +56,7 @@ def load_experiments(path: Path) -> tuple[Experiment, ...]:
         SpecError: With every problem of any of them, each told once.
     """
     document, inherited = read_with_parents(path)
-    return _validated(variations(document), inherited)
+    return _validated(path, variations(document), inherited)
 
 
 def lock_path(spec_path: Path) -> Path:
@@ -98,15 +99,19 @@ def save_lock(lock: Lock, path: Path) -> None:
 
 
 def _validated(
-    documents: list[Document], inherited: set[Place]
+    path: Path, documents: list[Document], inherited: set[Place]
 ) -> tuple[Experiment, ...]:
     experiments: list[Experiment] = []
     problems: list[Problem] = []
     for document in _pruned(documents, inherited):
         try:
-            experiments.append(Experiment.model_validate(document.value))
+            experiment = Experiment.model_validate(document.value)
         except ValidationError as error:
             problems.extend(problems_of(error, document))
+            continue
+        experiments.append(experiment)
+        if experiment.amends is not None:
+            problems.extend(prefix_problems(path, experiment, document))
     if problems:
         raise SpecError(in_order(problems))
     return tuple(experiments)

@@ -22,7 +22,7 @@ from specs.rules import BrokenRules, Place, broken, shown
 MAX_EXPERIMENTS = 1000
 MAX_NAME = 128
 
-_NOT_VARIED = frozenset({"codemix", "extends", "matrix", "name"})
+_NOT_VARIED = frozenset({"amends", "codemix", "extends", "matrix", "name"})
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,23 @@ source or mixture. `codemix`, `name`, `description` and `tags` are not inherited
 Inherited sources and mixtures that no stage uses are left out of the resolved spec; one
 that the file itself writes and never uses is an error.
 
+## `extends` an entry: an amendment
+
+```yaml
+extends: {{entry: 540ce97bc160, after: text}}
+stages:
+  - {{name: cooldown, tokens: 40B, ...}}
+```
+
+The file goes on from a run of the ledger: the run's resolved spec, cut after that
+stage, stands in place of a parent file, and the file's own `stages` come **behind** the
+stages that are kept. The rest is merged as usual, but what decides the bits of the kept
+stages can't be changed: seed, model, tokenizer, optimizer, precision, batch,
+`parallel.tensor`, determinism, the sources that they draw from (`max_epochs` may be
+raised), the longest sequence length and the largest holdout. `entry` is the beginning
+of a digest, four hex digits at least. Which run it is enters the resolved spec as
+`amends`, and no digest. See [reuse.md](reuse.md).
+
 ## `matrix`: many experiments in one file
 
 ```yaml
@@ -71,9 +88,9 @@ such a file.
 ## The digest
 
 Only the resolved spec is hashed: parents merged, defaults written out, keys sorted
-(RFC 8785). `name`, `description` and `tags` do not count, nor does whether sizes were
-written out or came from a preset. So a changed default is a changed digest, and a
-comment is not.
+(RFC 8785). `name`, `description`, `tags` and `amends` do not count, nor does whether
+sizes were written out or came from a preset. So a changed default is a changed digest,
+and a comment is not.
 """
 
 _ORDER = (
@@ -88,7 +105,7 @@ _ORDER = (
         "Linear",
         "WarmupStableDecay",
     ),
-    *("Evaluation", "Checkpoints", "Logging"),
+    *("Evaluation", "Checkpoints", "Logging", "Amends"),
 )
 _ALWAYS_DEFAULTED = {"kv_heads": "`heads`", "lane": "see text"}
 _BOUNDS = {

@@ -32,11 +32,22 @@ _FIX = "see `codemix schema`, or name the schema in your editor"
 
 _FILE_KEYS: dict[str, Any] = {
     "extends": {
-        "description": "A spec that this one builds on, by its way from this file.",
-        "examples": ["base.yaml"],
-        "minLength": 1,
+        "anyOf": [
+            {"examples": ["base.yaml"], "minLength": 1, "type": "string"},
+            {
+                "additionalProperties": False,
+                "properties": {
+                    "entry": {"pattern": "^[0-9a-f]{4,64}$", "type": "string"},
+                    "after": {"minLength": 1, "type": "string"},
+                },
+                "required": ["entry", "after"],
+                "type": "object",
+            },
+        ],
+        "description": "A spec that this one builds on, by its way from this file; or "
+        "a run of the ledger, and its last stage that is kept.",
+        "examples": ["base.yaml", {"entry": "540ce97bc160", "after": "text"}],
         "title": "Extends",
-        "type": "string",
     },
     "matrix": {
         "additionalProperties": {"minItems": 1, "type": "array", "uniqueItems": True},
