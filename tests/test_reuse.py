@@ -137,8 +137,8 @@ def test_a_checkpoint_of_other_weights_is_not_taken_over(
     "moment",
     [
         "journal.jsonl",
-        "checkpoints/00000013",
-        "checkpoints/00000013/manifest.json",
+        "checkpoints/00000014",
+        "checkpoints/00000014/manifest.json",
         "checkpoints/00000015",
     ],
 )
@@ -149,12 +149,8 @@ def test_a_run_killed_after_it_began_with_reuse_ends_as_if_it_was_not(
     straight = tmp_path / "straight"
     shutil.copytree(workspace, straight, symlinks=True)
     expected, _ = run(straight)
-    before = set((workspace / ".codemix" / "runs").iterdir())
+    mine = workspace / ".codemix" / "runs" / expected["identity"][:16]
     process = start(workspace, "run", "specs/small.yaml")
-    folder = workspace / ".codemix" / "runs"
-    while not set(folder.iterdir()) - before and process.poll() is None:
-        pass
-    (mine,) = set(folder.iterdir()) - before
     wait_for(mine, moment, process)
     kill(process)
     entry, _ = run(workspace)
@@ -177,6 +173,7 @@ def test_other_evals_are_scored_from_the_checkpoints_alone(
     run_workspace.write_run_spec(
         workspace, name="scored", evals=evals, logging={"every_steps": 4}
     )
+    codemix(workspace, "pin", "specs/small.yaml")
     entry, _ = run(workspace)
     assert trained_steps(workspace, entry) == []
     assert [one["reused_from"] for one in entry["stages"]] == [finished_run[1]] * 3
