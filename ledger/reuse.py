@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from ledger.documents import Stored
 from ledger.entry import CheckpointFacts, Entry, ScoreFacts, StageFacts
 from ledger.facts import ObjectRef
@@ -132,7 +134,7 @@ def finished_stages(
         return found  # Nothing is promised of its bits.
     for digest, entry in runs_with(ledger, found):
         assert isinstance(entry, Entry)
-        if entry.determinism != determinism:
+        if entry.determinism != determinism or not _is_understood(entry):
             continue
         checkpoints = {one.step: one for one in entry.checkpoints}
         for stage in entry.stages:
@@ -203,6 +205,15 @@ def take_over(
         checkpoint=found.checkpoint,
         scores=_same_scores(found, wanted, objects),
     )
+
+
+def _is_understood(entry: Entry) -> bool:
+    """Whether the entry's spec is of the language that this codemix speaks."""
+    try:
+        Experiment.model_validate(entry.spec)
+    except ValidationError:
+        return False
+    return True
 
 
 def _trainers_first(stages: list[FinishedStage]) -> list[FinishedStage]:

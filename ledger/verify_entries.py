@@ -249,7 +249,8 @@ def _reused_problems(found: Entries, one: Known) -> Iterator[str]:
         source = found.known.get(stage.reused_from or "")
         if source is None or source.entry is None:
             continue
-        same = [was for was in source.entry.stages if was.name == stage.name]
+        # By identity: the two runs may call the stage otherwise.
+        same = [was for was in source.entry.stages if was.identity == stage.identity]
         if [was.weights_digest for was in same] != [stage.weights_digest]:
             yield (
                 f"stage {stage.name} was taken over from entry "

@@ -1,0 +1,70 @@
+"""The lineage of a run as a tree in text."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from codemix_cli.output import table
+
+if TYPE_CHECKING:
+    from ledger.lineage import Lineage, Run
+
+BOXES = ("\u2502  ", "   ", "\u251c\u2500 ", "\u2514\u2500 ")
+"""A level that goes on, one that has ended, a branch, the last branch."""
+ASCII = ("|  ", "   ", "|- ", "`- ")
+
+
+def told_lineage(
+    lineage: Lineage, lines: tuple[str, str, str, str] | None = None
+) -> str:
+    """Tell a lineage as a tree, each run below the one that it parted from.
+
+    Args:
+        lineage: What to tell.
+        lines: `BOXES` or `ASCII`; None: what standard output can show.
+    """
+    going_on, ended, branch, last = lines or _lines()
+    rows: list[list[str]] = []
+    tree = list(lineage.tree())
+    for index, (digest, levels) in enumerate(tree):
+        above = "".join(ended if is_last else going_on for is_last in levels[:-1])
+        own = "" if not levels else last if levels[-1] else branch
+        run = lineage.runs.get(digest)
+        if run is None:
+            rows.append([f"{above}{own}?", digest[:12], "not in this ledger"])
+            continue
+        mark = "<- shown" if digest == lineage.shown else ""
+        rows.append([above + own + run.name, digest[:12], *_facts(run), mark])
+        below = above + ("" if not levels else ended if levels[-1] else going_on)
+        has_heirs = any(
+            len(one) > len(levels) for _, one in tree[index + 1 : index + 2]
+        )
+        for number, replay in enumerate(run.replays, start=1):
+            is_last = number == len(run.replays) and not has_heirs
+            leaf = f"{below}{last if is_last else branch}replay"
+            rows.append([leaf, replay.digest[:12], replay.grade])
+    return table([[*row, *[""] * (5 - len(row))] for row in rows])
+
+
+def _facts(run: Run) -> list[str]:
+    steps = f"{run.num_steps:,} steps"
+    if run.reused:
+        steps += f", {run.num_steps - run.num_reused_steps:,} trained"
+    state = steps if run.outcome == "completed" else f"{steps}, {run.outcome}"
+    comes: list[str] = []
+    if run.fork is not None:
+        comes.append(f"goes on after {run.fork.stage} of {run.fork.entry[:12]}")
+    for source in dict.fromkeys(stage.reused_from for stage in run.reused):
+        names = [stage.name for stage in run.reused if stage.reused_from == source]
+        comes.append(f"takes over {', '.join(names)} of {str(source)[:12]}")
+    return [state, "; ".join(comes)]
+
+
+def _lines() -> tuple[str, str, str, str]:
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        "".join(BOXES).encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return ASCII
+    return BOXES
