@@ -19,7 +19,7 @@ ABOUT = frozenset({"annotation", "attestation"})
 """Kinds of document that one seldom names."""
 
 
-def complete_entry(
+def complete(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Offer the entries that what was typed may mean."""

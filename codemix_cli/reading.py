@@ -22,15 +22,16 @@ spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 """The one spec that most commands take."""
 
 
-def _complete_entry(
+def complete_entry(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    from codemix_cli.completion import complete_entry
+    """Offer the entries that what was typed may mean."""
+    from codemix_cli.completion import complete
 
-    return complete_entry(ctx, param, incomplete)
+    return complete(ctx, param, incomplete)
 
 
-entry_argument = click.argument("entry", shell_complete=_complete_entry)
+entry_argument = click.argument("entry", shell_complete=complete_entry)
 """An entry of the ledger: the beginning of its digest, its unique name, or @TAG."""
 
 ledger_option = click.option(

@@ -95,8 +95,8 @@ def test_nothing_that_is_wrong_is_told_to_one_who_types(workspace, tmp_path, dam
 
 def test_completing_loads_nothing_heavy(workspace):
     script = (
-        "import sys\nfrom codemix_cli.completion import complete_entry\n"
-        "assert complete_entry(None, None, 'ma')[0].value == 'made-up'\n"
+        "import sys\nfrom codemix_cli.completion import complete\n"
+        "assert complete(None, None, 'ma')[0].value == 'made-up'\n"
         "print(*sys.modules)"
     )
     done = subprocess.run(

@@ -18,6 +18,7 @@ COMMANDS = {
     "sign": "Sign an entry with your key.",
     "export": "Write one file with all that it takes to repeat a run.",
     "import": "Check such a file, then take its run into the ledger.",
+    "ui": "Open MLflow's pages on the right store.",
     "sync": "Deliver to MLflow what is not delivered yet.",
     "index": "Bring every entry that an MLflow store lacks.",
 }
