@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,21 +17,30 @@ from ledger.verify_mlflow import CheckedMirror, verify_mlflow
 class CheckedWorkspace(NamedTuple):
     """What a check of a workspace found."""
 
+    workspace: Path
     ledger: Checked
     mlflow: CheckedMirror | None
     """Null where it was left out."""
 
     @property
     def problems(self) -> tuple[Finding, ...]:
-        """Everything that is wrong."""
+        """Everything that is wrong; files are named from the workspace on."""
         found = self.mlflow.problems if self.mlflow is not None else ()
-        return (*self.ledger.problems, *found)
+        return tuple(
+            replace(one, file=self._from_here(one.file))
+            for one in (*self.ledger.problems, *found)
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth knowing and is nothing wrong."""
         told = self.mlflow.notes if self.mlflow is not None else ()
-        return (*self.ledger.notes, *told)
+        return tuple(map(self._from_here, (*self.ledger.notes, *told)))
+
+    def _from_here(self, place: str | None) -> str:
+        folder = f"{self.workspace.absolute()}/"
+        file = (place or "").removeprefix("sqlite:///")
+        return file.removeprefix(folder) if file.startswith(folder) else place or ""
 
 
 def verify_workspace(
@@ -64,5 +74,6 @@ def verify_workspace(
         listen=listen,
     )
     if not with_mlflow:
-        return CheckedWorkspace(checked, None)
-    return CheckedWorkspace(checked, verify_mlflow(workspace, uri, listen=listen))
+        return CheckedWorkspace(workspace, checked, None)
+    mirror = verify_mlflow(workspace, uri, listen=listen)
+    return CheckedWorkspace(workspace, checked, mirror)
