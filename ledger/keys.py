@@ -91,6 +91,28 @@ def keys_folder() -> Path:
     return base / "codemix" / "keys"
 
 
+def own_key() -> Path:
+    """Return where the user's only private key is.
+
+    Raises:
+        InputError: There is none, or more than one.
+    """
+    folder = keys_folder()
+    found = sorted(folder.glob("*.pem"))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise InputError(
+            "you have no private key", file=str(folder), fix="codemix ledger key"
+        )
+    names = ", ".join(path.stem for path in found)
+    raise InputError(
+        f"you have several private keys: {names}",
+        file=str(folder),
+        fix=f"say which: --key {found[0]}",
+    )
+
+
 def make_key(name: str) -> MadeKey:
     """Make a key pair, unless there is one of that name.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -65,6 +66,7 @@ def verify_workspace(
     Raises:
         InputError: The head, the trusted keys or the address can't be read.
     """
+    listen = _unhurried(listen)
     checked = verify(
         # Not opened: that would mend what a crash left, and here nothing is mended.
         Ledger(workspace / ".codemix" / "ledger"),
@@ -77,3 +79,14 @@ def verify_workspace(
         return CheckedWorkspace(workspace, checked, None)
     mirror = verify_mlflow(workspace, uri, listen=listen)
     return CheckedWorkspace(workspace, checked, mirror)
+
+
+def _unhurried(listen: Listen) -> Listen:
+    """Say nothing in the first second: most ledgers are checked by then."""
+    started = time.monotonic()
+
+    def tell(task: str, done: int, total: int) -> None:
+        if time.monotonic() - started > 1:
+            listen(task, done, total)
+
+    return tell

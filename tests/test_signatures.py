@@ -88,6 +88,17 @@ def test_what_is_no_key_is_an_answer_not_a_traceback(tmp_path, data, what):
         load_key(path)
 
 
+def test_the_only_key_is_the_one_to_sign_with(workspace):
+    none = codemix("ledger", "sign", "made-up")
+    assert none.exit_code == 4
+    assert "you have no private key" in none.stderr
+    for name in ("ana", "ben"):
+        make_key(name)
+    several = codemix("ledger", "sign", "made-up")
+    assert several.exit_code == 4
+    assert "several private keys: ana, ben" in several.stderr
+
+
 def test_trusted_keys_are_lines_of_a_file(tmp_path):
     keys = [private_key(name).public for name in ("ana", "ben")]
     for key in keys:
@@ -217,8 +228,7 @@ def test_from_a_key_to_a_verified_signature_on_the_command_line(workspace, home)
     line = shown.stdout.splitlines()[0]
     assert line == str(load_key(home / "ana.pem").public)
     assert "PRIVATE" not in shown.output
-    key = str(home / "ana.pem")
-    assert codemix("ledger", "sign", "made-up", "--key", key).exit_code == 0
+    assert codemix("ledger", "sign", "made-up").exit_code == 0
     refused = codemix("ledger", "verify")
     assert refused.exit_code == 1
     assert "signed by a key that is not trusted" in refused.stderr

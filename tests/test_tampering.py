@@ -142,6 +142,20 @@ def test_every_change_of_an_object_is_named(ledger, trusted):
     check_all(ledger, cases, trusted, None, at_least=300)
 
 
+def test_a_copy_of_an_object_in_another_folder_does_not_belong(ledger, trusted):
+    for path in objects_of(ledger):
+        following = f"{(int(path.name[:2], 16) + 1) % 256:02x}"
+        copy = path.parents[1] / following / path.name
+        is_new = not copy.parent.exists()
+        copy.parent.mkdir(exist_ok=True)
+        with restored(copy):
+            copy.write_bytes(path.read_bytes())
+            [found] = verify(ledger, trusted=trusted).problems
+        assert (found.file, found.kind) == (str(copy), "object")
+        if is_new:
+            copy.parent.rmdir()
+
+
 def test_every_change_of_an_entry_is_named(ledger, trusted):
     def copy_of(path: Path) -> Path:
         return path.with_name(f"{hex_of('copy', path.name)}.json")
@@ -185,7 +199,9 @@ def log_cases(ledger: Ledger) -> Iterator[Case]:
         yield case(f"flip the time of line {number}", [*before, flipped, *after])
         yield case(f"drop line {number}", [*before, *after])
         yield case(f"repeat line {number}", [*before, line, line, *after], number + 1)
-        yield case(f"repeat line {number} last", [*lines, line], len(lines) + 1)
+        again, last = [*lines, line], len(lines) + 1
+        yield case(f"repeat line {number} last", again, last)
+        yield case(f"repeat line {number} last, chained", chained(again), last)
         if after:
             swapped = [*before, after[0], line, *after[1:]]
             yield case(f"swap {number} with the next", swapped, number)
@@ -224,6 +240,15 @@ def test_a_ledger_that_grew_extends_every_head_that_it_had(ledger, trusted):
         other = since._replace(sha256=hex_of("fork", count))
         [found] = verify(ledger, trusted=trusted, since=other).problems
         assert (found.kind, found.line) == ("head", count or None)
+
+
+def test_the_last_line_is_ours_to_the_byte_without_any_head(ledger, trusted):
+    lines = read_raw_lines(ledger.folder)
+    with restored(ledger.log_path):
+        rewrite(ledger, [*lines[:-1], lines[-1].replace(b":", b": ", 1)])
+        found = verify(ledger, trusted=trusted).problems
+    assert found[0].line == len(lines)
+    assert "not one that codemix writes" in found[0].what
 
 
 def with_checksum(line: bytes) -> bytes:
@@ -268,25 +293,30 @@ def test_every_change_of_a_journal_is_named(ledger, trusted):
     check_all(ledger, iter(cases), trusted, None, at_least=400)
 
 
-def test_a_forged_entry_with_a_chain_made_anew_is_named_by_the_journal(ledger, trusted):
-    """Digest, log and chain are all right: only the journal knows better."""
+def test_a_forged_entry_with_chain_and_journal_made_anew_is_named(ledger, trusted):
+    """Digest, log, chain and the journal's last line are right: it is built anew."""
     lines = read_raw_lines(ledger.folder)
-    for index, line in enumerate(ledger.log()):
-        if line.kind != "run":
-            continue
-        was = ledger.entry_path(line.digest)
-        forged = was.read_bytes().replace(b'"canary":"', b'"canary":"0', 1)
-        digest = hashlib.sha256(forged).hexdigest()
-        now = ledger.entry_path(digest)
-        changed = [*lines]
-        changed[index] = changed[index].replace(line.digest.encode(), digest.encode())
-        with restored(was, now, ledger.log_path):
-            was.unlink()
-            now.write_bytes(forged)
-            rewrite(ledger, chained(changed))
-            found = verify(ledger, trusted=trusted).problems
-        journals = [one for one in found if one.kind == "journal"]
-        assert line.digest[:12] in " ".join(one.what for one in journals)
+    folder = hex_of("identity", "first")[:16]
+    [journal] = [path for path in journals_of(ledger) if folder in str(path)]
+    line = ledger.log()[0]
+    was = ledger.entry_path(line.digest)
+    score = b'"text.bits_per_byte":"0.2'
+    forged = was.read_bytes().replace(score + b"5", score + b"4", 1)
+    assert forged != was.read_bytes()
+    digest = hashlib.sha256(forged).hexdigest()
+    now = ledger.entry_path(digest)
+    old, new = line.digest.encode(), digest.encode()
+    *events, finish = journal.read_bytes().splitlines()
+    with restored(was, now, ledger.log_path, journal):
+        was.unlink()
+        now.write_bytes(forged)
+        rewrite(ledger, chained([one.replace(old, new) for one in lines]))
+        last = with_checksum(finish.replace(old, new))
+        journal.write_bytes(b"".join(one + b"\n" for one in (*events, last)))
+        found = verify(ledger, trusted=trusted).problems
+    [named] = [one for one in found if one.kind == "journal"]
+    assert (named.file, named.line) == (str(journal), len(events) + 1)
+    assert f"entry {digest[:12]} was made of: its scores.0.values.text" in named.what
 
 
 def attestations(ledger: Ledger) -> list[tuple[str, Attestation]]:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,15 @@ def test_a_server_that_is_not_there_is_named_within_seconds(tmp_path):
         [problem] = verify_mlflow(tmp_path, uri).problems
         assert "can't be reached" in problem.what
         assert "secret" not in str(problem)
+
+
+@pytest.mark.slow
+def test_a_server_that_never_answers_is_named_in_less_than_two_minutes(tmp_path):
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(64)
+        started = time.monotonic()
+        uri = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        [problem] = verify_mlflow(tmp_path, uri).problems
+    assert problem.file == uri
+    assert time.monotonic() - started < 120

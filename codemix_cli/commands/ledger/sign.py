@@ -17,7 +17,7 @@ from codemix_cli.reading import entry_argument, workspace_here
     type=click.Path(path_type=Path),
     envvar="CODEMIX_SIGN_KEY",
     metavar="FILE",
-    help="Private key; by default the one that 'codemix ledger key' makes.",
+    help="Private key; by default the only one that you have.",
 )
 def command(entry: str, key: Path | None) -> Result:
     """Sign an entry with your key.
@@ -26,12 +26,12 @@ def command(entry: str, key: Path | None) -> Result:
     what was signed, what it was made of, and where in the log it stands. With the
     variable CODEMIX_SIGN_KEY set to a key, runs and replays are signed by themselves.
     """
-    from ledger.keys import keys_folder, load_key
+    from ledger.keys import load_key, own_key
     from ledger.signing import sign_entry
     from ledger.store import Ledger
 
     ledger = Ledger.open(workspace_here())
-    signing_key = load_key(key or keys_folder() / "default.pem")
+    signing_key = load_key(key or own_key())
     signed = sign_entry(ledger, ledger.find(entry).digest, signing_key)
     return Result(
         data={"attestation": signed.digest, "key": signing_key.public.keyid},
