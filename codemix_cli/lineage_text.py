@@ -34,8 +34,8 @@ def told_lineage(
         if run is None:
             rows.append([f"{above}{own}?", digest[:12], "not in this ledger"])
             continue
-        mark = "<- shown" if digest == lineage.shown else ""
-        rows.append([above + own + run.name, digest[:12], *_facts(run), mark])
+        mark = " <-" if digest == lineage.shown else ""
+        rows.append([above + own + run.name, digest[:12] + mark, *_facts(run)])
         below = above + ("" if not levels else ended if levels[-1] else going_on)
         has_heirs = any(
             len(one) > len(levels) for _, one in tree[index + 1 : index + 2]
@@ -44,20 +44,24 @@ def told_lineage(
             is_last = number == len(run.replays) and not has_heirs
             leaf = f"{below}{last if is_last else branch}replay"
             rows.append([leaf, replay.digest[:12], replay.grade])
-    return table([[*row, *[""] * (5 - len(row))] for row in rows])
+    return table([[*row, *[""] * (4 - len(row))] for row in rows])
 
 
 def _facts(run: Run) -> list[str]:
     steps = f"{run.num_steps:,} steps"
     if run.reused:
-        steps += f", {run.num_steps - run.num_reused_steps:,} trained"
+        trained = run.num_steps - run.num_reused_steps
+        steps = f"{trained:,} of {steps} trained"
     state = steps if run.outcome == "completed" else f"{steps}, {run.outcome}"
     comes: list[str] = []
     if run.fork is not None:
         comes.append(f"goes on after {run.fork.stage} of {run.fork.entry[:12]}")
+    taken = []
     for source in dict.fromkeys(stage.reused_from for stage in run.reused):
         names = [stage.name for stage in run.reused if stage.reused_from == source]
-        comes.append(f"takes over {', '.join(names)} of {str(source)[:12]}")
+        taken.append(f"{', '.join(names)} of {str(source)[:12]}")
+    if taken:
+        comes.append(f"takes over {' and '.join(taken)}")
     return [state, "; ".join(comes)]
 
 

@@ -14,10 +14,10 @@ from specs.atomic import write_atomically
 from specs.errors import InputError
 
 _LEFT = 16
-_LABELS = 250
+_LABELS = 300
 """Width of the column of names."""
 _BARS = 520
-_RIGHT = 150
+_RIGHT = 210
 """Width of the column of verdicts."""
 _TOP = 52
 _ROW = 46
@@ -71,7 +71,7 @@ def lineage_svg(lineage: Lineage) -> str:
         *_axis(longest, height),
     ]
     # Lines first, so that bars lie over them.
-    edges, bars = [], []
+    edges, bars, dots = [], [], []
     for index, (digest, levels) in enumerate(rows):
         top = _TOP + index * _ROW
         run = lineage.runs.get(digest)
@@ -81,15 +81,20 @@ def lineage_svg(lineage: Lineage) -> str:
         if run is None:
             bars += _labels(digest[:12], "not in this ledger", len(levels), top)
             continue
-        edges += _edges(run, places, longest, top)
+        for x, start in _partings(run, lineage, places, longest):
+            stop = top + _ROW // 2
+            edges.append(f'<path class="edge" d="M{x:.1f} {start}V{stop}"/>')
+            dots.append(f'<circle class="dot" cx="{x:.1f}" cy="{start}" r="3.5"/>')
         bars += _labels(run.name, _told(run), len(levels), top)
         for stage in run.stages:
             bars += _bar(stage, longest, top)
-        verdicts = [replay.grade for replay in run.replays]
-        if verdicts:
-            told = f"replayed: {', '.join(dict.fromkeys(verdicts))}"
-            bars.append(_text(_x(longest, longest) + 10, top + 26, told, "dim"))
-    return "\n".join([*parts, *edges, *bars, "</svg>"]) + "\n"
+        ended = [] if run.outcome == "completed" else [run.outcome]
+        grades = dict.fromkeys(replay.grade for replay in run.replays)
+        told = [*ended, *([f"replayed: {', '.join(grades)}"] if grades else [])]
+        if told:
+            x = _x(longest, longest) + 10
+            bars.append(_text(x, top + 26, "; ".join(told), "dim"))
+    return "\n".join([*parts, *edges, *bars, *dots, "</svg>"]) + "\n"
 
 
 def write_svg(lineage: Lineage, path: Path) -> None:
@@ -126,22 +131,22 @@ def _axis(longest: int, height: int) -> list[str]:
     return parts
 
 
-def _edges(run: Run, places: dict[str, int], longest: int, top: int) -> list[str]:
-    """Lead from the runs that a run comes from to where it leaves each of them."""
-    ends = {
-        str(stage.reused_from): stage.stop_step for stage in run.reused
-    }  # The last stage of each counts.
+def _partings(
+    run: Run, lineage: Lineage, places: dict[str, int], longest: int
+) -> list[tuple[float, int]]:
+    """Return where a run leaves each of those it comes from: x, and y of the other."""
+    # The last stage of each counts.
+    ends = {str(stage.reused_from): stage.stop_step for stage in run.reused}
     if run.fork is not None:
         ends[run.fork.entry] = run.fork.step
-    parts = []
-    for source, step in ends.items():
-        if source not in places:
-            continue
-        x, start = _x(step, longest), _TOP + places[source] * _ROW + _ROW // 2
-        stop = top + _ROW // 2
-        parts.append(f'<path class="edge" d="M{x:.1f} {start}V{stop}"/>')
-        parts.append(f'<circle class="dot" cx="{x:.1f}" cy="{start}" r="3"/>')
-    return parts
+    first = lineage.runs.get(next(iter(run.sources), ""))
+    known = first.sources if first is not None else ()
+    # What the nearest one has taken over itself is seen there.
+    return [
+        (_x(step, longest), _TOP + places[source] * _ROW + _ROW // 2)
+        for source, step in ends.items()
+        if source in places and source not in known
+    ]
 
 
 def _bar(stage: StageSpan, longest: int, top: int) -> list[str]:
@@ -172,9 +177,9 @@ def _labels(name: str, told: str, depth: int, top: int) -> list[str]:
 def _told(run: Run) -> str:
     steps = f"{run.num_steps:,} steps"
     if run.reused:
-        steps += f", {run.num_steps - run.num_reused_steps:,} trained"
-    state = "" if run.outcome == "completed" else f", {run.outcome}"
-    return f"{run.digest[:12]}  {steps}{state}"
+        trained = run.num_steps - run.num_reused_steps
+        steps = f"{trained:,} of {steps} trained"
+    return f"{run.digest[:12]}  {steps}"
 
 
 def _description(lineage: Lineage) -> str:

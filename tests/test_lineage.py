@@ -139,9 +139,9 @@ def test_a_tree_says_what_was_taken_over_and_where_runs_parted(
     assert rows == [
         f"origin {origin} 12 steps",
         f"|- replay {replay} EXACT",
-        f"`- reuser {heir} 12 steps, 4 trained takes over first of {origin} <- shown",
-        f"`- amended {last} 12 steps, 0 trained goes on after text of {heir}; "
-        f"takes over balanced of {origin}; takes over text of {heir}",
+        f"`- reuser {heir} <- 4 of 12 steps trained takes over first of {origin}",
+        f"`- amended {last} 0 of 12 steps trained goes on after text of {heir}; "
+        f"takes over balanced of {origin} and text of {heir}",
     ]
     assert BOXES[3] + "reuser" in told_lineage(lineage, BOXES)
 
