@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger.audit import AuditFacts, Window, plan_audit
-from runtime.experiment import Ended, checkpoint_location
+from runtime.experiment import Ended
 from runtime.progress import SILENT, Listeners
 from runtime.replaying import Replaying, replaying
 from runtime.scoring import Evaluator
@@ -16,6 +16,7 @@ from specs.errors import InputError
 
 if TYPE_CHECKING:
     from runtime.checkpoint import CheckpointFolder, Restored
+    from runtime.kept import KeptCheckpoints
 
 
 def reproduce(
@@ -115,8 +116,12 @@ def audit(
                 "the run claims `determinism: fast`, so no bits of it can be audited",
                 fix="codemix reproduce ENTRY --tolerance",
             )
-        source = _checkpoints_of(replay)
-        processes = replay.session.processes
+        from runtime.kept import KeptCheckpoints
+
+        processes, ready = replay.session.processes, replay.session.ready
+        source = KeptCheckpoints(
+            replay.entry, ready.plan.model, replay.ledger, ready.workspace, processes
+        )
         chosen = processes.from_first(
             "windows",
             lambda: _choice(
@@ -162,19 +167,9 @@ def _train(
         stopping.raise_reason(session.processes, what, "run the same command again")
 
 
-def _checkpoints_of(replay: Replaying) -> CheckpointFolder:
-    """Return the checkpoints that the original left, to be read only."""
-    from runtime.checkpoint import CheckpointFolder
-
-    ready = replay.session.ready
-    policy, identity = ready.experiment.checkpoints, replay.entry.identity
-    location = checkpoint_location(ready.workspace, identity, policy)
-    return CheckpointFolder(location, ready.plan.model, replay.session.processes)
-
-
 def _choice(
     replay: Replaying,
-    source: CheckpointFolder,
+    source: KeptCheckpoints,
     num_windows: int,
     most_steps: int,
     seed: str | None,
@@ -192,7 +187,7 @@ def _choice(
 
 
 def _restored(
-    replay: Replaying, source: CheckpointFolder, window: Window
+    replay: Replaying, source: KeptCheckpoints, window: Window
 ) -> Restored | None:
     """Load the state at a window's start; None where another process says why not.
 
