@@ -11,7 +11,7 @@ import pytest
 import run_workspace
 from run_workspace import codemix, copy_workspace, entry_of, evidence, stage
 from test_killed_runs import kill, start, wait_for
-from test_processes import flip_a_bit
+from test_processes import Job, flip_a_bit, run_arguments
 
 OTHER_END = stage(
     "other_end",
@@ -216,3 +216,20 @@ def test_what_a_run_began_with_must_be_there_when_it_goes_on(
     code, told, _ = codemix(workspace, "run", "specs/small.yaml")
     assert code == 4
     assert "are not here any more" in told["problems"][0]["what"]
+
+
+@pytest.mark.slow
+def test_two_processes_take_stages_over_together(
+    finished_run: tuple[Path, str], workspace: Path, tmp_path: Path
+) -> None:
+    write_study(workspace, evals=[])
+    job = Job(workspace, tmp_path / "logs", *run_arguments(2))
+    assert job.wait() == [0, 0], job.said(0)
+    assert "is taken over" in job.said(0)
+    assert "is taken over" not in job.said(1)
+    entries = workspace / ".codemix" / "ledger" / "entries"
+    found = [entry_of(workspace, path.stem) for path in entries.glob("*.json")]
+    (entry,) = [one for one in found if one["name"] == "study"]
+    assert trained_steps(workspace, entry) == [13, 14]
+    original = entry_of(*finished_run)
+    assert evidence(entry)["stages"][:2] == evidence(original)["stages"][:2]
