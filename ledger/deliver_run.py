@@ -54,6 +54,9 @@ class RunDelivery:
         )
         self._run_id = run_id
         if is_new or run_id != self.state.run_id:
+            if not is_new:
+                # Brought there from its entry, which does not know the host.
+                index.set_tags(run_id, begin_tags(begin))
             self._save(run_id=run_id, offset=0, refused=0, is_ended=False)
         self._last_ms: int = begin["unix_ms"]
 

@@ -110,6 +110,9 @@ def expected_run(
     if events.is_open:
         # A process went on after the last entry, and is gone.
         expected.status, expected.ended_ms = "KILLED", None
+        expected.live_tags |= events.weights_tags
+        for tag in events.weights_tags:
+            expected.tags.pop(tag, None)
     return expected
 
 

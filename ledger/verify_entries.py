@@ -26,6 +26,9 @@ from specs.errors import CodemixError
 RESTORE = "restore it from a copy of the ledger, or from MLflow's artifacts"
 
 
+_WITHOUT_OBJECTS = {"environment", "spec", "devices", "differences"}
+
+
 class Want(NamedTuple):
     """What an entry says of one object."""
 
@@ -203,8 +206,8 @@ def _wants(digest: str, entry: AnyEntry, document: dict[str, Any]) -> Iterator[W
                 yield Want(digest, stage.tensor_words, "words", stage)
         for checkpoint in entry.checkpoints:
             yield Want(digest, checkpoint.tensors, "tensors")
-    # No object is named among hundreds of distributions, and they take the most time.
-    searched = {key: document[key] for key in document if key != "environment"}
+    # What is large and names no object, such as hundreds of distributions.
+    searched = {key: document[key] for key in document if key not in _WITHOUT_OBJECTS}
     for ref in references(searched):
         yield Want(digest, ref, "")
 

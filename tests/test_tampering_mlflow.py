@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tampering import make_ledger
@@ -23,6 +24,20 @@ def _no_other_store(monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
+def in_mlflow(script: str, *arguments: str) -> dict[str, Any]:
+    """Run a script in a process that may load MLflow; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, script, *arguments],
+        cwd=TESTS,
+        env={**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
 @pytest.mark.parametrize(
     ("which", "at_least"),
     [("few", 35), pytest.param("all", 1000, marks=pytest.mark.slow)],
@@ -30,15 +45,7 @@ def _no_other_store(monkeypatch):
 @pytest.mark.timeout(1800)
 def test_every_change_of_mlflow_is_named(tmp_path, which, at_least):
     make_ledger(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "mlflow_tampering.py", str(tmp_path), which],
-        cwd=TESTS,
-        env={**os.environ, "PYTHONPATH": f"{TESTS.parent}{os.pathsep}{TESTS}"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = in_mlflow("mlflow_tampering.py", str(tmp_path), which)
     assert told["before"] == told["after"] == told["alarms"] == []
     assert told["missed"] == []
     assert told["count"] >= at_least, told
@@ -85,3 +92,17 @@ def test_a_server_that_never_answers_is_named_in_less_than_two_minutes(tmp_path)
         [problem] = verify_mlflow(tmp_path, uri).problems
     assert problem.file == uri
     assert time.monotonic() - started < 120
+
+
+@pytest.mark.slow
+def test_no_way_into_mlflow_gives_an_alarm(tmp_path):
+    """Live, killed, cut and gone on, inexact, reused, rebuilt, moved."""
+    told = in_mlflow("mlflow_no_alarm.py", str(tmp_path))
+    assert len(told) == 5
+    assert [one["problems"] for one in told.values()] == [[]] * 5
+    runs = {state: one["runs"] for state, one in told.items()}
+    assert runs["before"] == 0
+    assert runs["delivered"] == runs["rebuilt and delivered"] == 5
+    # What never ended has no entry to be rebuilt from.
+    assert runs["rebuilt"] == 4
+    assert len(told["before"]["notes"]) == 5
