@@ -1,11 +1,9 @@
-"""Paired differences with their uncertainty: of steps, which hang together, and of
-questions, which do not.
+"""Paired differences with their uncertainty, over steps and over questions.
 
 Losses of neighbouring steps share weights and data, so the plain standard error of
-their differences is too small. Batch means takes that into account: the steps are cut
-into batches of neighbours, and the means of the batches are taken for independent
-(Law and Kelton, Simulation Modeling and Analysis, section 9.5). The interval is
-Student's t over batch means.
+their differences is too small. The method of batch means takes that into account: the
+steps are cut into batches of neighbours, whose means are taken for independent. The
+interval is Student's t over those means. Questions are independent to begin with.
 """
 
 from __future__ import annotations

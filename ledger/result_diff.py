@@ -154,6 +154,10 @@ def _parting(
     return None, count
 
 
+def _ended(step: int) -> Parting:
+    return Parting(step=step, channel="length", tensors=(), num_tensors=0)
+
+
 def _records(entry: Entry, objects: ObjectStore) -> Iterator[TraceRecord]:
     for stage in entry.stages:
         trace = Trace(objects.get(stage.trace), name=f"the trace of {stage.name}")

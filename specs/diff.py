@@ -154,7 +154,7 @@ class _Absent:
     """Stands for a value that is not there, as null is one."""
 
 
-_ABSENT = _Absent()
+_ABSENT: Any = _Absent()
 
 
 def _identities(experiment: Experiment) -> list[str]:
@@ -177,11 +177,10 @@ def _leaves(was: dict[str, Any], now: dict[str, Any]) -> Iterator[_Leaf]:
 def _stage_leaves(
     was: list[Any], now: list[Any], old: int | None, new: int | None
 ) -> Iterator[_Leaf]:
-    if old is None or new is None:
-        gone, come = (was[old] if old is not None else _ABSENT), _ABSENT
-        if new is not None:
-            come = now[new]
-        name = (was[old] if old is not None else now[new])["name"]
+    if new is None or old is None:
+        gone = _ABSENT if old is None else was[old]
+        come = _ABSENT if new is None else now[new]
+        name = (gone if new is None else come)["name"]
         yield _Leaf(f"stages.{name}", None, None, gone, come)
         return
     path = f"stages.{was[old]['name']}"
