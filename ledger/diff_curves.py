@@ -6,7 +6,7 @@ import io
 import math
 from collections.abc import Sequence
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ledger.operands import Opened
 from ledger.series import decode_series
@@ -58,8 +58,9 @@ def draw(name: str, curves: Sequence[Curve], borders: Sequence[int]) -> str:
     from matplotlib import rc_context
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
-    style = {
+    style: Any = {
         "svg.hashsalt": "codemix",
         "svg.fonttype": "none",
         "font.size": 11,
@@ -83,15 +84,13 @@ def draw(name: str, curves: Sequence[Curve], borders: Sequence[int]) -> str:
                 marker="o" if len(curve.steps) < 12 else "",
                 markersize=3,
                 color=curve.colour,
-                label=curve.label,
                 linewidth=1.6,
             )
         for border in borders:
             axes.axvline(border, color=_INK, linewidth=0.6, alpha=0.4)
         axes.set_xlabel("step")
-        axes.set_ylabel(name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False)
         written = io.StringIO()
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     svg = written.getvalue()

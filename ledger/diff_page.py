@@ -12,6 +12,7 @@ from ledger.operands import Opened
 if TYPE_CHECKING:
     from ledger.compare import Compared, Comparison
     from ledger.paired import Interval
+    from ledger.result_diff import MetricDiff, ScoreDiff
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; }
@@ -21,10 +22,10 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
-th { font-weight: 600; } .wide { overflow-x: auto; }
+h1, h2 { overflow-wrap: anywhere; } th { font-weight: 600; } .wide { overflow-x: auto; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 50%; }
 .kind { background: var(--soft); border-radius: .3em; padding: 0 .4em; }
-svg { width: 100%; height: auto; max-width: 44rem; display: block; }
+figure { margin: 0; } svg { width: 100%; height: auto; max-width: 44rem; display: block; }
 @media print { body { max-width: none; } }
 """
 
@@ -52,9 +53,8 @@ def _legend(found: Comparison) -> str:
     operands = [found.first, *(one.operand for one in found.others)]
     rows = []
     for index, one in enumerate(operands):
-        colour = COLOURS[index % len(COLOURS)]
-        key = f'<span class="key" style="background:{colour}"></span>'
-        rows.append([_Raw(f"{key} {escape(one.label)}"), one.name, one.kind])
+        key = _key(COLOURS[index % len(COLOURS)], one.label)
+        rows.append([_Raw(key), one.name, one.kind])
     return _table(["compared", "experiment", "what it is"], rows)
 
 
@@ -73,37 +73,34 @@ def _other(one: Compared) -> str:
     ]
     if changes:
         parts.append(_table(["spec", "was", "now", "changes"], changes))
-    if one.results is None:
+    results = one.results
+    if results is None:
         return "".join(parts)
-    parting = one.results.parting
+    parting = results.parting
     if parting is None:
-        told = f"The same at every one of {one.results.num_equal_steps:,} steps."
+        told = f"The same at every one of {results.num_equal_steps:,} steps."
     else:
         told = f"The same until step {parting.step:,}, where {_PARTED[parting.channel]}"
         told += f": {', '.join(parting.tensors)}." if parting.tensors else "."
     parts.append(f"<p>{escape(told)}</p>")
     rows = [
-        [f"{metric.stage}: {metric.name}", metric.was, metric.now]
-        + [_interval(metric.difference)]
-        for metric in one.results.metrics
+        _row(f"{metric.stage}: {metric.name}", metric) for metric in results.metrics
     ]
     rows += [
-        [f"{score.stage}: {score.suite}/{score.name}", score.was, score.now]
-        + [_interval(score.difference)]
-        for score in one.results.scores
+        _row(f"{score.stage}: {score.suite}/{score.name}", score)
+        for score in results.scores
     ]
     if rows:
         parts.append(_table(["at the end of", "was", "now", "now - was, 95%"], rows))
     inputs = [
-        [difference.path, _absent(difference.was), _absent(difference.now)]
-        + [difference.rank]
-        for difference in one.results.differences
+        [fact.path, _absent(fact.was), _absent(fact.now), fact.rank]
+        for fact in results.differences
     ]
     if inputs:
         header = ["code, machine, data", "was", "now", "suspicion"]
         parts.append(
             "<details><summary>"
-            f"{len(inputs)} differences of code, machine and data</summary>"
+            f"What differs in code, machine and data: {len(inputs)}</summary>"
             f"{_table(header, inputs)}</details>"
         )
     return "".join(parts)
@@ -119,9 +116,16 @@ _PARTED = {
 def _curves(opened: Sequence[Opened]) -> list[str]:
     borders = stage_borders(opened)
     return [
-        f"<h2>{escape(name)}</h2>{draw(name, curves, borders)}"
+        f"<figure><figcaption><h2>{escape(name)}</h2>"
+        f"{' &nbsp; '.join(_key(one.colour, one.label) for one in curves)}"
+        f"</figcaption>{draw(name, curves, borders)}</figure>"
         for name, curves in sorted(curves_of(opened).items(), key=_loss_first)
     ]
+
+
+def _key(colour: str, label: str) -> str:
+    key = f'<span class="key" style="background:{colour}"></span>'
+    return f"{key} {escape(label)}"
 
 
 def _loss_first(item: tuple[str, object]) -> tuple[bool, str]:
@@ -147,6 +151,12 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _row(name: str, one: MetricDiff | ScoreDiff) -> list[str]:
+    # Six digits for people; the entries have all of them.
+    numbers = [f"{float(text):.6g}" for text in (one.was, one.now)]
+    return [name, *numbers, _interval(one.difference)]
 
 
 def _absent(text: str | None) -> str:

@@ -91,8 +91,10 @@ def _of_entry(text: str, ledger: Ledger, stored: Stored) -> Opened:
         plan=Plan.model_validate(ledger.objects.get_json(entry.plan)),
         lock=Lock.model_validate(ledger.objects.get_json(entry.lock)),
     )
+    # A whole digest fills a line; twelve digits of it name an entry as well.
+    label = stored.digest[:12] if stored.digest.startswith(text) else text
     operand = Operand(
-        label=text, kind="entry", name=entry.name, entry_digest=stored.digest
+        label=label, kind="entry", name=entry.name, entry_digest=stored.digest
     )
     return Opened(operand, side, entry, ledger.objects)
 
