@@ -25,7 +25,8 @@ th, td { text-align: left; padding: .25rem .8rem .25rem 0; vertical-align: top;
 h1, h2 { overflow-wrap: anywhere; } th { font-weight: 600; } .wide { overflow-x: auto; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 50%; }
 .kind { background: var(--soft); border-radius: .3em; padding: 0 .4em; }
-figure { margin: 0; } svg { width: 100%; height: auto; max-width: 44rem; display: block; }
+figure { margin: 0; }
+svg { width: 100%; height: auto; max-width: 44rem; display: block; }
 @media print { body { max-width: none; } }
 """
 

@@ -212,9 +212,8 @@ def test_what_is_not_there_is_named(workspace: Path, operand: str, told: str) ->
     git("init", "-q")
     git("add", "-A")
     git("commit", "-qm", "one")
-    with pytest.raises(CodemixError, match=".") as caught:
+    with pytest.raises(CodemixError, match=told):
         compare(("base.yaml", operand))
-    assert told in str(caught.value.problems[0])
 
 
 def test_one_experiment_of_a_matrix_is_named(workspace: Path) -> None:
