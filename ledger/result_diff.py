@@ -142,10 +142,9 @@ def _parting(
     count = 0
     for old, new in pairs:
         if old is None or new is None:
-            step = (old or new).step
-            return Parting(
-                step=step, channel="length", tensors=(), num_tensors=0
-            ), count
+            longer = old or new
+            assert longer is not None
+            return _ended(longer.step), count
         if old.batch != new.batch:
             return _parted(old.step, "batch", was, now, of), count
         if old.weights != new.weights:
