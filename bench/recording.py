@@ -35,8 +35,11 @@ from ledger.recorder import (  # noqa: E402
 )
 from ledger.run_recorder import RunRecorder  # noqa: E402
 from ledger.store import Ledger  # noqa: E402
+from runtime.fingerprint import words_hex  # noqa: E402
 
 NUM_METRICS = 20
+WORDS = np.arange(11, dtype=np.uint32)
+"""As many as a model has tensors, whatever its number of layers."""
 WIDTH = 384
 
 
@@ -108,6 +111,7 @@ def record(step: int) -> StepRecord:
         step=step,
         batch=hex_of(step, digits=32),
         weights=hex_of(step, digits=32),
+        tensor_words=words_hex(WORDS + np.uint32(step)),
         metrics={f"metric_{index}": 1 / (step + index + 1) for index in range(18)},
         timings={"tokens_per_second": 1e5 / (step + 1), "step_seconds": 0.3},
     )
