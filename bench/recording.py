@@ -38,7 +38,7 @@ from ledger.store import Ledger  # noqa: E402
 from runtime.fingerprint import words_hex  # noqa: E402
 
 NUM_METRICS = 20
-WORDS = np.arange(11, dtype=np.uint32)
+WORDS = np.arange(10, dtype=np.uint32)
 """As many as a model has tensors, whatever its number of layers."""
 WIDTH = 384
 

@@ -106,6 +106,8 @@ def test_no_tolerance_allows_another_beginning(ledger, original) -> None:
     verdict = replay_of(ledger, original, change, tolerance=1e9)
     assert (verdict.grade, verdict.first_step) == ("DIVERGED", 0)
     assert (verdict.cause, verdict.tensors) == ("initialisation", ("output",))
+    assert verdict.compared.batches is not None
+    assert verdict.compared.batches.same == 1
 
 
 def test_an_original_without_initial_words_is_never_equivalent(
