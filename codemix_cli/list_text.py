@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ledger.conditions import Cell
     from ledger.listing import Listed
 
-USUAL = ("digest", "recorded", "kind", "name", "result", "steps")
 HEADERS = {"digest": "entry", "recorded": "recorded (UTC)"}
 CLIPPED_CHARS = 48
 
@@ -61,23 +60,21 @@ def _json_cell(cell: Cell) -> Cell:
 def _usual(entries: Sequence[Listed]) -> tuple[list[str], list[list[str]]]:
     """Lay out the columns that fit most questions; tags only where there are some."""
     has_tags = any(one.labels.tags for one in entries)
-    header = [HEADERS.get(name, name) for name in USUAL]
-    header += ["of", *(["tags"] if has_tags else [])]
-    cells = []
-    for one in entries:
-        row = one.row
-        values: dict[str, Cell] = {
-            "digest": row.digest,
-            "recorded": row.unix_ms,
-            "kind": row.kind,
-            "name": row.name,
-            "result": row.result,
-            "steps": row.num_steps,
-        }
-        told = [_told(values[name], name) for name in USUAL]
-        told.append(_told(row.weights_digest or row.original, "of"))
-        cells.append([*told, *([" ".join(one.labels.tags)] if has_tags else [])])
-    return header, cells
+    header = ["entry", "recorded (UTC)", "kind", "name", "result", "steps", "of"]
+    cells = [
+        [
+            one.row.digest[:12],
+            _date(one.row.unix_ms),
+            one.row.kind,
+            one.row.name,
+            one.row.result,
+            f"{one.row.num_steps:,}",
+            (one.row.weights_digest or one.row.original or "-")[:12],
+            *([" ".join(one.labels.tags)] if has_tags else []),
+        ]
+        for one in entries
+    ]
+    return header + ["tags"] * has_tags, cells
 
 
 def _told(cell: Cell, column: str) -> str:

@@ -188,6 +188,8 @@ def _print_error(kind: str, problems: Sequence[Problem], *, as_json: bool) -> No
 
 def _printable(text: str) -> str:
     """Escape what would move the cursor or colour the terminal."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
     return "".join(
         char if char in "\n\t" or char.isprintable() else ascii(char)[1:-1]
         for char in text

@@ -142,7 +142,7 @@ def _load(path: Path, data: bytes) -> tuple[_Stamp, list[_Indexed]]:
         stamp = _Stamp(*of_log)
         if form == _FORMAT and _is_of(stamp, data) and _is_whole(stamp, data, found):
             values = json.loads(f"[{','.join(text for _, _, text in found)}]")
-            return stamp, [_Indexed(_row_of(*row), key) for key, row in values]
+            return stamp, [_Indexed(Row(*row), key) for key, row in values]
     # A damaged file may hold anything.
     except (sqlite3.Error, ValueError, TypeError, AttributeError):
         pass
@@ -160,13 +160,6 @@ def _is_whole(
     num_lines = data.count(b"\n", 0, stamp.bytes)
     return [number for number, _, _ in found] == list(range(num_lines)) and all(
         zlib.crc32(text.encode()) == crc for _, crc, text in found
-    )
-
-
-def _row_of(*values: Any) -> Row:
-    row = Row(*values)
-    return row._replace(
-        add_tags=tuple(row.add_tags), remove_tags=tuple(row.remove_tags)
     )
 
 

@@ -43,8 +43,8 @@ class Row(NamedTuple):
     """Name -> number as text, of the last step that was logged."""
     scores: dict[str, str]
     """`suite/name` -> number as text, the last of each."""
-    add_tags: tuple[str, ...]
-    remove_tags: tuple[str, ...]
+    add_tags: list[str]
+    remove_tags: list[str]
     note: str
 
 
@@ -92,8 +92,8 @@ def _row(folder: Path, line: LogLine, document: dict[str, Any]) -> Row:
         )
     return row._replace(
         original=document["subject"],
-        add_tags=tuple(document.get("add_tags", ())),
-        remove_tags=tuple(document.get("remove_tags", ())),
+        add_tags=list(document.get("add_tags", ())),
+        remove_tags=list(document.get("remove_tags", ())),
         note=document.get("note", ""),
     )
 
@@ -152,7 +152,7 @@ def _empty(line: LogLine, result: str) -> Row:
         seconds=None,
         metrics={},
         scores={},
-        add_tags=(),
-        remove_tags=(),
+        add_tags=[],
+        remove_tags=[],
         note="",
     )

@@ -164,6 +164,26 @@ def test_a_document_that_cannot_be_read_has_a_row_and_comes_back(ledger):
         assert read_index(ledger.folder).rows == rows
 
 
+def test_a_slower_process_does_not_undo_what_a_faster_one_wrote(ledger, monkeypatch):
+    read_index(ledger.folder)
+    entry = ledger.find("made-up").entry
+    ledger.append(entry.model_copy(update={"name": "fourth"}))
+    read_row = index_module.read_row
+
+    def slow(folder, line):
+        # While this process reads, another one sees a longer log and is done.
+        monkeypatch.setattr(index_module, "read_row", read_row)
+        ledger.append(entry.model_copy(update={"name": "fifth"}))
+        assert len(read_index(folder).rows) == 5
+        return read_row(folder, line)
+
+    monkeypatch.setattr(index_module, "read_row", slow)
+    assert len(read_index(ledger.folder).rows) == 4
+    names = reads(monkeypatch)
+    assert len(read_index(ledger.folder).rows) == 5
+    assert names == []
+
+
 READER = """
 import sys
 from pathlib import Path

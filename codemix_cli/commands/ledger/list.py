@@ -114,10 +114,12 @@ def command(
                 meter.show("index", done, total, "of the ledger, once")
 
         found = list_entries(folder, question, progress)
+    is_json = click.get_current_context().meta["codemix.json"]
     is_asked = question != Question()
     nothing = "no entry is like that" if is_asked else "no entries yet"
     return Result(
-        data={"entries": [listed_json(one) for one in found]},
+        # Thousands of them, and only one kind of reader.
+        data={"entries": [listed_json(one) for one in found] if is_json else []},
         text=told_list(found, question.columns) if found else nothing,
         next_command=(
             f"codemix ledger show {found[-1].row.digest[:12]}" if found else None
