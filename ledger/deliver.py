@@ -21,7 +21,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +31,14 @@ from ledger.delivery import (
     report,
     state_path,
 )
-from ledger.entry import Entry
-from ledger.journal import is_being_written
-from ledger.mirror import entry_points, entry_tags, flat_params, run_name
+from ledger.journal import is_being_written, read_journal
 from ledger.secrets import discreet
 from ledger.store import Ledger
 from specs.atomic import write_atomically
 
 if TYPE_CHECKING:
     from ledger.mlflow_index import MlflowIndex
+    from ledger.rebuild import Rebuilt
 
 LOG = logging.getLogger("codemix.deliver")
 
@@ -60,68 +59,53 @@ class Courier:
     def follow(self, journal: Path) -> None:
         """Deliver a journal while it grows, until its run is over."""
         with _only_courier(journal, self._uri, wait=True):
-            failures = 0
+            failures = arrived = 0
             while failures < _LAST_TRIES or is_being_written(journal):
                 try:
                     self._drain(journal)
                     return
                 # Whatever the store answers, the journal stays and is tried again.
                 except Exception as error:  # noqa: BLE001
-                    failures += 1
                     self._note(journal, error)
-                    time.sleep(min(2.0**failures / 4, _LONGEST_PAUSE_SECONDS))
+                offset = load_state(journal, self._uri).offset
+                failures = failures + 1 if offset == arrived else 1
+                arrived = offset
+                time.sleep(min(2.0 ** min(failures, 9) / 4, _LONGEST_PAUSE_SECONDS))
 
-    def sync(self) -> list[dict[str, Any]]:
-        """Deliver what waits in every journal that no other process delivers."""
+    def sync(self, *, anew: bool = False) -> list[dict[str, Any]]:
+        """Deliver what waits in every journal that no other process delivers.
+
+        Args:
+            anew: Ask the store what it has of every journal.
+        """
         reports = []
         for journal in sorted(self._folder.glob("runs/*/journal.jsonl")):
-            with _only_courier(journal, self._uri, wait=False) as is_ours:
-                if is_ours and self._is_left(journal):
-                    try:
-                        self._drain(journal)
-                    except Exception as error:  # noqa: BLE001
-                        self._note(journal, error)
+            try:
+                self._sync_one(journal, anew=anew)
+            except Exception as error:  # noqa: BLE001
+                self._note(journal, error)
             found = report(journal, self._uri)
             reports.append({"run": journal.parent.name, **found._asdict()})
         return reports
 
-    def _is_left(self, journal: Path) -> bool:
-        """Whether nobody records the run and the store does not know all of it."""
-        if is_being_written(journal):
-            return False
-        is_ended = load_state(journal, self._uri).is_ended
-        return not is_ended or report(journal, self._uri).waiting > 0
+    def _sync_one(self, journal: Path, *, anew: bool) -> None:
+        with _only_courier(journal, self._uri, wait=False) as is_ours:
+            if not is_ours or is_being_written(journal):
+                return
+            is_empty = next(read_journal(journal), None) is None
+            is_ended = load_state(journal, self._uri).is_ended
+            is_left = anew or not is_ended or report(journal, self._uri).waiting > 0
+            if is_left and not is_empty:
+                self._drain(journal)
 
-    def rebuild(self) -> list[str]:
-        """Bring every entry that the store lacks; return their digests."""
-        last = {
-            stored.entry.recording: stored
-            for stored in self._ledger.entries()
-            if isinstance(stored.entry, Entry)
-        }
-        return [
-            stored.digest
-            for stored in last.values()
-            if isinstance(stored.entry, Entry)
-            and self._bring(stored.digest, stored.entry)
-        ]
+    def rebuild(self) -> Rebuilt:
+        """Bring every entry that the store lacks, by its journal if there is one.
 
-    def _bring(self, digest: str, entry: Entry) -> bool:
-        from ledger.deliver_run import deliver_entry
+        A journal says more than its entry: when scores were taken.
+        """
+        from ledger.rebuild import rebuild
 
-        index = self._connect()
-        if index.has_entry(entry.name, entry.recording, digest):
-            return False
-        run_id, _ = index.open_run(
-            entry.name,
-            run_name(entry.name, entry.recording),
-            entry_tags(entry),
-            started_ms=entry.times.started_unix_ms,
-        )
-        index.log_params(run_id, flat_params(entry.spec))
-        index.log_metrics(run_id, entry_points(entry, self._ledger.objects))
-        deliver_entry(index, run_id, self._ledger, digest)
-        return True
+        return rebuild(self._ledger, self._connect(), lambda: self.sync(anew=True))
 
     def _drain(self, journal: Path) -> None:
         from ledger.deliver_run import RunDelivery
@@ -135,7 +119,7 @@ class Courier:
             if delivery.state.is_ended:
                 return
             if not is_live:
-                delivery.mark_killed()
+                delivery.end_unfinished()
                 return
             time.sleep(_POLL_SECONDS)
 
@@ -149,10 +133,11 @@ class Courier:
 
     def _note(self, journal: Path, error: Exception) -> None:
         LOG.warning("can't deliver %s: %s", journal.parent.name, error)
-        first_line = discreet(str(error).partition("\n")[0])
         state = load_state(journal, self._uri)
-        state = state.model_copy(update={"problem": first_line or repr(error)})
-        write_atomically(state_path(journal, self._uri), state.to_bytes())
+        state = state.model_copy(update={"problem": _told(error)})
+        # On a full disk there is nothing to note it on, and that is no reason to stop.
+        with suppress(OSError):
+            write_atomically(state_path(journal, self._uri), state.to_bytes())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -171,16 +156,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.nice(19)
     if options.check:
         return _check(options.workspace, uri)
-    courier = Courier(options.workspace, uri)
     result: dict[str, Any] = {"uri": discreet(uri)}
-    if options.journal:
-        courier.follow(options.journal)
-    if options.rebuild:
-        result["entries"] = courier.rebuild()
-    # After following too: runs whose processes all died are then put right.
-    result["runs"] = courier.sync()
+    try:
+        courier = Courier(options.workspace, uri)
+        if options.journal:
+            courier.follow(options.journal)
+        if options.rebuild:
+            result |= courier.rebuild()._asdict()
+        # After following too: runs whose processes all died are then put right.
+        result["runs"] = courier.sync()
+    except Exception as error:
+        LOG.exception("stopped")
+        result["problem"] = _told(error)
     sys.stdout.write(json.dumps(result) + "\n")
-    return 0
+    return 1 if "problem" in result else 0
+
+
+def _told(error: Exception) -> str:
+    """Tell an error in one line, without a secret."""
+    text = str(error).strip().partition("\n")[0]
+    if isinstance(error, KeyError | OverflowError | TypeError) or not text:
+        text = repr(error)
+    return discreet(text)
 
 
 def _check(workspace: Path, uri: str) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ledger.delivery import load_state, state_path
 from ledger.entry import Entry, StageFacts
-from ledger.history import Event
+from ledger.history import KINDS, Event
 from ledger.journal import Line, read_event, read_journal
 from ledger.mirror import (
     ENTRY_TAG,
@@ -24,10 +24,15 @@ from ledger.mirror import (
     step_points,
 )
 from ledger.mlflow_index import BATCH_METRICS, MlflowIndex, Refused
+from ledger.reuse import runs_with
 from ledger.store import Ledger
 from specs.atomic import write_atomically
 
 LOG = logging.getLogger("codemix.deliver")
+
+
+class MadeTwice(Exception):
+    """A run was made whose making had seemed to fail."""
 
 
 class RunDelivery:
@@ -45,20 +50,23 @@ class RunDelivery:
         self._state_path = state_path(journal, uri)
         self._index = index
         self._ledger = ledger
-        begin = read_event(journal, 0)
-        run_id, is_new = index.open_run(
+        self._begin = read_event(journal, 0)
+        self._run_id, is_new = self._open()
+        if is_new or self._run_id != self.state.run_id:
+            if not is_new:
+                # Brought there from its entry, which does not know the host.
+                index.set_tags(self._run_id, begin_tags(self._begin))
+            self._save(run_id=self._run_id, offset=0, refused=0, is_ended=False)
+        self._last_ms: int = self._begin["unix_ms"]
+
+    def _open(self) -> tuple[str, bool]:
+        begin = self._begin
+        return self._index.open_run(
             begin["name"],
             run_name(begin["name"], begin["recording"]),
             begin_tags(begin),
             started_ms=begin["unix_ms"],
         )
-        self._run_id = run_id
-        if is_new or run_id != self.state.run_id:
-            if not is_new:
-                # Brought there from its entry, which does not know the host.
-                index.set_tags(run_id, begin_tags(begin))
-            self._save(run_id=run_id, offset=0, refused=0, is_ended=False)
-        self._last_ms: int = begin["unix_ms"]
 
     def advance(self) -> bool:
         """Deliver the next batch; false if there is nothing to deliver.
@@ -84,10 +92,27 @@ class RunDelivery:
         )
         return True
 
-    def mark_killed(self) -> None:
-        """Tell MLflow that the recording process is gone without a word."""
-        self._index.end_run(self._run_id, "KILLED", self._last_ms)
+    def end_unfinished(self) -> None:
+        """Tell MLflow how a run ended whose process is gone without a word."""
+        digest = self._unsaid_entry()
+        if digest is None:
+            self._index.end_run(self._run_id, "KILLED", self._last_ms)
+        else:
+            deliver_entry(self._index, self._run_id, self._ledger, digest)
         self._save(is_ended=True, problem=None)
+
+    def _unsaid_entry(self) -> str | None:
+        """Return the entry that the process wrote just before it could say so."""
+        said = {
+            line.event["entry"]
+            for line in read_journal(self._journal)
+            if line.event["kind"] == "finish"
+        }
+        for digest, entry in runs_with(self._ledger, [self._begin["recording"]]):
+            assert isinstance(entry, Entry)
+            if entry.recording == self._begin["recording"]:
+                return digest if digest not in said else None
+        return None
 
     def _next_lines(self) -> list[Line]:
         """Numbers go together, everything else goes alone."""
@@ -139,7 +164,11 @@ class RunDelivery:
                 told = score_points({**score, "unix_ms": event["unix_ms"]})
                 self._index.log_metrics(self._run_id, told)
         elif kind == "finish":
+            if self._open()[0] != self._run_id:
+                raise MadeTwice("the run was there twice; all goes to the other one")
             deliver_entry(self._index, self._run_id, self._ledger, event["entry"])
+        elif kind not in KINDS:
+            raise Refused(f"another codemix wrote this {kind!r} event")
 
     def _save(self, **changes: object) -> None:
         self.state = self.state.model_copy(update=changes)

@@ -8,13 +8,14 @@ kept in a small file beside the journal.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from ledger.journal import read_journal
 from specs.base import Value
@@ -83,6 +84,11 @@ class Delivery:
         """Start delivering, in a process of its own that outlives a killed one."""
         arguments = ["--journal", str(self._journal.absolute())]
         self._process = start_deliverer(self._workspace, self.uri, arguments)
+
+    def keep_up(self) -> None:
+        """Start delivering again if the process died; costs microseconds if not."""
+        if self._process is not None and self._process.poll() is not None:
+            self.start()
 
     def stop(self) -> None:
         """Stop delivering; what waits stays in the journal."""
@@ -153,12 +159,14 @@ def state_path(journal: Path, uri: str) -> Path:
 
 
 def load_state(journal: Path, uri: str) -> DeliveryState:
-    """Read the state of a delivery; a new one if there is none."""
+    """Read the state of a delivery; a new one if there is none.
+
+    One that can't be read counts as none: what is delivered once more counts once.
+    """
     try:
-        data = json.loads(state_path(journal, uri).read_bytes())
-    except FileNotFoundError:
+        return DeliveryState.model_validate_json(state_path(journal, uri).read_bytes())
+    except (FileNotFoundError, ValidationError):
         return DeliveryState(uri=without_credentials(uri))
-    return DeliveryState.model_validate(data)
 
 
 def start_deliverer(

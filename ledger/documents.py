@@ -34,6 +34,10 @@ class Stored(NamedTuple):
     entry: AnyEntry
 
 
+class UnknownDocument(InputError):
+    """A document that another codemix wrote, whole but beyond this one."""
+
+
 def read_document(data: bytes, file: str) -> AnyEntry:
     """Read the bytes of a document, which are what its name says.
 
@@ -42,7 +46,7 @@ def read_document(data: bytes, file: str) -> AnyEntry:
         file: What errors call it.
 
     Raises:
-        InputError: This codemix does not know such documents.
+        UnknownDocument: This codemix does not know such documents.
     """
     return document_of(parse_document(data, file), file)
 
@@ -73,13 +77,13 @@ def document_of(document: dict[str, Any], file: str) -> AnyEntry:
             f"entry has schema {document.get('schema')!r}, "
             f"this codemix reads schema {SCHEMA_VERSION}"
         )
-        raise InputError(what, file=file, fix="use a newer codemix")
+        raise UnknownDocument(what, file=file, fix="use a newer codemix")
     try:
         return _DOCUMENT.validate_python(document)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise InputError(
+        raise UnknownDocument(
             f"another codemix wrote this entry: {place}: {first['msg']}",
             file=file,
             fix="use the codemix that wrote it, or a newer one",

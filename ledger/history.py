@@ -14,8 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from ledger.journal import Line, read_event, read_journal
+from specs.errors import InputError
 
 Event = dict[str, Any]
+
+KINDS = frozenset(
+    {"begin", "stage_begin", "step", "scores", "checkpoint", "artifact", "stage_end"}
+    | {"stage_reused", "finish"}
+)
+"""Kinds of event that this codemix knows."""
+
+_NEEDED = frozenset({"recording", "identity", "spec", "determinism", "unix_ms"})
+"""What the first event of every journal has said since there are journals."""
 
 
 @dataclass
@@ -50,7 +60,14 @@ class History:
     """Per process: when it wrote its first and its last line."""
     stop: int = 0
     """Byte offset of the line after the last one."""
+    unknown: set[str] = field(default_factory=set)
+    """Kinds of event that another codemix wrote."""
     _starts: array[int] = field(default_factory=lambda: array("q"))
+
+    @property
+    def last_ms(self) -> int:
+        """When the latest line was written; 0 before the first."""
+        return max((last for _, last in self.session_ms), default=0)
 
     @property
     def next_step(self) -> int:
@@ -102,6 +119,8 @@ class History:
             self.artifacts[event["name"]] = event
         elif kind == "finish":
             self.finish = event
+        if kind not in KINDS:
+            self.unknown.add(kind)
 
     def stage(self, name: str) -> StageSpan | None:
         """Return the stage of that name, if it has begun."""
@@ -149,6 +168,28 @@ def read_history(path: Path) -> History:
         for line in read_journal(path):
             history.apply(line)
     return history
+
+
+def check_known(history: History, path: Path) -> None:
+    """Refuse to go on in a journal that this codemix can't read all of.
+
+    Raises:
+        InputError: Another codemix wrote events, or left out what is needed.
+    """
+    unknown = sorted(history.unknown)
+    missing = sorted(_NEEDED - set(history.begins[0])) if history.begins else []
+    if unknown or missing:
+        what = (
+            f"another codemix wrote this journal: it holds {unknown[0]!r} events"
+            if unknown
+            else f"another codemix wrote this journal: it does not say {missing[0]!r}"
+        )
+        raise InputError(
+            what,
+            file=str(path),
+            fix="go on with the codemix that began it, or delete the run's folder to "
+            "run from the start",
+        )
 
 
 def recorded_step(history: History, path: Path, step: int) -> Event:

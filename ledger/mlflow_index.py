@@ -34,6 +34,16 @@ class Refused(Exception):
     """MLflow will never take what it was given, however often it is tried."""
 
 
+class OtherVersion(Exception):
+    """The store is that of an older or newer MLflow."""
+
+
+_OTHER_VERSION = (
+    "another version of MLflow made this store: run `mlflow db upgrade`, use a newer "
+    "MLflow, or move the store away and run `codemix ledger index --rebuild`"
+)
+
+
 class MlflowIndex:
     """A connection to one MLflow store."""
 
@@ -45,11 +55,12 @@ class MlflowIndex:
             artifacts: Folder for files, where the store is not a server with its own.
         """
         # A training machine must never wait minutes for a dead server, and nobody
-        # asked it to phone home. Set before MLflow is loaded.
+        # asked it to phone home. Retries are ours: MLflow's would make a run twice
+        # where only the answer was lost. Set before MLflow is loaded.
         os.environ.update(
             MLFLOW_DISABLE_TELEMETRY="true",
             MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT="true",
-            MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
             MLFLOW_HTTP_REQUEST_TIMEOUT="10",
             MLFLOW_TRUNCATE_LONG_VALUES="false",
         )
@@ -58,8 +69,13 @@ class MlflowIndex:
         with _first_open(uri):
             from mlflow import MlflowClient
 
-            self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            self._client.search_experiments(max_results=1)
+            try:
+                self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+                self._client.search_experiments(max_results=1)
+            except Exception as error:
+                if "database schema" in str(error):
+                    raise OtherVersion(_OTHER_VERSION) from error
+                raise
 
     def open_run(
         self,
@@ -78,9 +94,11 @@ class MlflowIndex:
             started_ms: When the recording began.
         """
         experiment_id = self._experiment(experiment)
-        known = self._find_run(experiment_id, tags[RECORDING_TAG])
-        if known is not None:
-            return known, False
+        known = self._find_runs(experiment_id, tags[RECORDING_TAG])
+        for double in known[1:]:
+            self.drop_run(double)
+        if known:
+            return known[0], False
         run = self._client.create_run(experiment_id, started_ms, dict(tags), run_name)
         return str(run.info.run_id), True
 
@@ -127,13 +145,18 @@ class MlflowIndex:
         """Set how and when a run ended, over what it said before."""
         self._client.set_terminated(run_id, status=status, end_time=ended_ms)
 
+    def drop_run(self, run_id: str) -> None:
+        """Take a run that is there twice, or in part, out of sight."""
+        self._client.delete_tag(run_id, RECORDING_TAG)
+        self._client.delete_run(run_id)
+
     def has_entry(self, experiment: str, recording: str, digest: str) -> bool:
         """Whether a recording's run is there, with everything of an entry."""
         experiment_id = self._experiment(experiment)
-        run_id = self._find_run(experiment_id, recording)
-        if run_id is None:
+        run_ids = self._find_runs(experiment_id, recording)
+        if not run_ids:
             return False
-        tags = self._client.get_run(run_id).data.tags
+        tags = self._client.get_run(run_ids[0]).data.tags
         return bool(tags.get(ENTRY_TAG) == digest)
 
     def read_runs(self) -> Iterator[FoundRun]:
@@ -188,13 +211,12 @@ class MlflowIndex:
             token = page.token or ""
         return found
 
-    def _find_run(self, experiment_id: str, recording: str) -> str | None:
+    def _find_runs(self, experiment_id: str, recording: str) -> list[str]:
+        """Find the run of a recording; more where an answer of the server was lost."""
         runs = self._client.search_runs(
-            [experiment_id],
-            filter_string=f"tags.`{RECORDING_TAG}` = '{recording}'",
-            max_results=1,
+            [experiment_id], filter_string=f"tags.`{RECORDING_TAG}` = '{recording}'"
         )
-        return str(runs[0].info.run_id) if runs else None
+        return sorted(str(run.info.run_id) for run in runs)
 
     def _experiment(self, name: str) -> str:
         from mlflow.exceptions import MlflowException
@@ -222,7 +244,9 @@ class MlflowIndex:
         try:
             self._client.log_batch(run_id, **values)
         except MlflowException as error:
-            if error.error_code == "INVALID_PARAMETER_VALUE":
+            # A run that somebody deleted takes nothing either, but can be made anew.
+            is_deleted = "must be in the 'active' state" in str(error)
+            if error.error_code == "INVALID_PARAMETER_VALUE" and not is_deleted:
                 raise Refused(str(error)) from error
             raise
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from ledger.documents import Stored
+from ledger.documents import Stored, UnknownDocument
 from ledger.entry import CheckpointFacts, Entry, ScoreFacts, StageFacts
 from ledger.facts import ObjectRef
 from ledger.objects import ObjectStore
@@ -98,6 +98,7 @@ def runs_with(ledger: Ledger, texts: Iterable[str]) -> Iterator[Stored]:
     """Read the runs whose entries hold any of some texts, the latest first.
 
     Looking for a text in the bytes is a hundred times faster than reading an entry.
+    What another codemix wrote is passed over, and is in the ledger's `unknown`.
 
     Raises:
         CheckFailed: Such an entry was changed.
@@ -112,7 +113,12 @@ def runs_with(ledger: Ledger, texts: Iterable[str]) -> Iterator[Stored]:
         except FileNotFoundError:
             data = ledger.read_bytes(line.digest)
         if any(needle in data for needle in needles):
-            yield Stored(line.digest, ledger.read(line.digest))
+            try:
+                entry = ledger.read(line.digest)
+            except UnknownDocument as error:
+                ledger.unknown[line.digest] = error.problems[0]
+            else:
+                yield Stored(line.digest, entry)
 
 
 def finished_stages(

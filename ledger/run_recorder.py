@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 
 from ledger.amendment import PrefixEnds, parent_of
 from ledger.build_entry import build_entry, finish_event
+from ledger.clock import JournalClock
 from ledger.delivery import Delivery, DeliveryReport
 from ledger.entry import Entry
 from ledger.facts import JsonObject, ObjectRef
 from ledger.floats import bare_floats, float_texts
-from ledger.history import Event, History, read_history, recorded_step
+from ledger.history import Event, History, check_known, read_history, recorded_step
 from ledger.journal import Journal
 from ledger.recorder import (
     Channel,
@@ -64,6 +64,7 @@ class RunRecorder:
         self._delivery = delivery
         self._journal: Journal | None = None
         self._history = History()
+        self._clock = JournalClock()
         self._sign_key = key_of_environment()
         self._facts: RunFacts | None = None
         self.digest: str | None = None
@@ -82,6 +83,7 @@ class RunRecorder:
             journal.close()
             raise
         self._journal, self._facts = journal, facts
+        self._clock = JournalClock(not_before_ms=self._history.last_ms)
         self._append("begin", **self._begin_fields(facts))
         journal.sync()
         if self._delivery is not None:
@@ -124,6 +126,8 @@ class RunRecorder:
 
     def checkpoint(self, step: int, tensors: Mapping[str, TensorFacts]) -> None:
         """Append a checkpoint, or compare it if it is recorded already."""
+        if self._delivery is not None:
+            self._delivery.keep_up()
         facts = {name: tensor.to_json() for name, tensor in tensors.items()}
         ref = self._put_json(facts).to_json()
         recorded = self._history.checkpoints.get(step)
@@ -177,7 +181,7 @@ class RunRecorder:
             # The message of some other program may repeat an address.
             outcome = outcome.model_copy(update={"reason": discreet(outcome.reason)})
         self._journal.sync()
-        ended_ms = _now_ms()
+        ended_ms = self._clock.now_ms()
         entry = build_entry(self._history, self._path, self._ledger, outcome, ended_ms)
         self.digest = append_signed(self._ledger, entry, self._sign_key).digest
         # The same moment as in the entry: so the entry says every byte of this line.
@@ -185,6 +189,7 @@ class RunRecorder:
         self._history.apply(self._journal.append(finish))
         self._journal.close()
         if self._delivery is not None:
+            self._delivery.keep_up()
             self.delivered = self._delivery.wait()
         return entry
 
@@ -197,7 +202,7 @@ class RunRecorder:
 
     def _append(self, kind: str, **fields: Any) -> None:
         assert self._journal is not None, f"{kind} without begin"
-        event = {"kind": kind, "unix_ms": _now_ms(), **fields}
+        event = {"kind": kind, "unix_ms": self._clock.now_ms(), **fields}
         self._history.apply(self._journal.append(event))
 
     def _put_json(self, value: Any) -> ObjectRef:
@@ -205,6 +210,7 @@ class RunRecorder:
 
     def _check_continues(self, facts: RunFacts) -> None:
         history = self._history
+        check_known(history, self._path)
         if history.begins and history.begins[0]["identity"] != facts.identity:
             raise InputError(
                 f"this journal is of run {history.begins[0]['identity'][:16]}, "
@@ -294,7 +300,3 @@ def _text(value: object) -> str:
 def _shown(value: object) -> str:
     text = _text(value)
     return text if len(text) <= 200 else f"{text[:200]}..."
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 10**6

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-from ledger.documents import AnyEntry, Stored, read_document
+from ledger.documents import AnyEntry, Stored, UnknownDocument, read_document
 from ledger.log import (
     LogLine,
     entries_on_disk,
@@ -33,7 +33,7 @@ from ledger.log import (
 from ledger.objects import ObjectStore
 from specs.atomic import sync_folder, write_atomically
 from specs.canonical import canonical_json
-from specs.errors import CheckFailed, InputError
+from specs.errors import CheckFailed, InputError, Problem
 
 FIRST_LINK = "0" * 64
 """What the first line of a log names as the one before it."""
@@ -48,6 +48,8 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.objects = ObjectStore(folder / "objects")
+        self.unknown: dict[str, Problem] = {}
+        """Digest -> why an entry that was passed over can't be read by this codemix."""
         self.healed: tuple[str, ...] = ()
         """Digests of entries that were in no log when the ledger was opened: a process
         died between the two writes. They are in the log now."""
@@ -105,12 +107,19 @@ class Ledger:
     def entries(self) -> Iterator[Stored]:
         """Read every entry in order of arrival, checking each.
 
+        What another codemix wrote is passed over, and is in `unknown` afterwards.
+
         Raises:
             CheckFailed: An entry was changed.
-            InputError: An entry is missing, or a newer codemix wrote it.
+            InputError: An entry is missing.
         """
         for line in self.log():
-            yield Stored(line.digest, self.read(line.digest))
+            try:
+                entry = self.read(line.digest)
+            except UnknownDocument as error:
+                self.unknown[line.digest] = error.problems[0]
+            else:
+                yield Stored(line.digest, entry)
 
     def read(self, digest: str) -> AnyEntry:
         """Read one entry by its whole digest.
@@ -186,10 +195,11 @@ class Ledger:
         with self._turn():
             logged = {line.digest for line in self.log()}
             # A changed one is no entry; `ledger.verify` names it.
-            self.healed = tuple(filter(self._is_whole, sorted(on_disk - logged)))
-            for digest in self.healed:
-                document = json.loads(self.read_bytes(digest))
-                self._append_line(digest, document["kind"], document["name"])
+            for digest in filter(self._is_whole, sorted(on_disk - logged)):
+                document = json_object(self.entry_path(digest).read_bytes())
+                if {"kind", "name"} <= set(document):
+                    self._append_line(digest, document["kind"], document["name"])
+                    self.healed += (digest,)
 
     def _is_whole(self, digest: str) -> bool:
         data = self.entry_path(digest).read_bytes()

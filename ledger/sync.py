@@ -20,6 +20,8 @@ class SyncReport(NamedTuple):
     """Folder of the run -> what it still waits for."""
     entries: tuple[str, ...]
     """Digests of the entries that the store lacked; only of `rebuild_index`."""
+    problems: tuple[str, ...]
+    """Why there are entries that the store did not get."""
 
     @property
     def waiting(self) -> int:
@@ -53,11 +55,13 @@ def rebuild_index(workspace: Path, uri: str | None = None) -> SyncReport:
 def _deliver(workspace: Path, uri: str, what: str) -> SyncReport:
     with start_deliverer(workspace, uri, [what], stdout=subprocess.PIPE) as process:
         output, _ = process.communicate()
+    result: dict[str, Any] = json.loads(output or "{}")
     if process.returncode != 0:
+        reason = result.get("problem", "the process died")
         raise RunError(
-            "delivering to MLflow failed",
-            fix=f"see {workspace / '.codemix' / 'delivery.log'}",
+            f"delivering to MLflow failed: {reason}",
+            fix=f"see {workspace / '.codemix' / 'delivery.log'}, then run again",
         )
-    result: dict[str, Any] = json.loads(output)
     runs = {run.pop("run"): DeliveryReport(**run) for run in result.get("runs", ())}
-    return SyncReport(result["uri"], runs, tuple(result.get("entries", ())))
+    entries, problems = result.get("entries", ()), result.get("problems", ())
+    return SyncReport(result["uri"], runs, tuple(entries), tuple(problems))

@@ -165,6 +165,8 @@ def _run_or_find(
 
     def find() -> str:
         found = find_run(ledger, session.identity)
+        for problem in ledger.unknown.values():
+            listeners.warn(f"passed over: {problem}")
         return found.digest if found is not None else ""
 
     with sole_user(folder) if processes.is_first else nullcontext():

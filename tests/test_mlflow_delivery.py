@@ -56,7 +56,8 @@ def rows(database: Path, query: str) -> list[Any]:
 def as_mlflow_keeps(point: MetricPoint) -> tuple[object, ...]:
     """MLflow keeps NaN as a flag, and neither infinity nor the sign of zero."""
     is_nan = point.value != point.value
-    value = 0.0 if is_nan else min(point.value, sys.float_info.max) + 0.0
+    largest = sys.float_info.max
+    value = 0.0 if is_nan else max(-largest, min(point.value, largest)) + 0.0
     return (point.key, value, point.unix_ms, point.step, int(is_nan))
 
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -190,3 +193,118 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+FLICKER = """
+import os, signal, sys, time
+os.environ["_MLFLOW_SERVER_FILE_STORE"] = sys.argv[1]
+os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = sys.argv[2]
+os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = "mlflow-artifacts:/"
+os.environ["_MLFLOW_SERVER_SERVE_ARTIFACTS"] = "true"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"] = "true"
+import mlflow.server
+from werkzeug.serving import make_server
+for line in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        port = int(line)
+        make_server("127.0.0.1", port, mlflow.server.app, threaded=True).serve_forever()
+    print(child, flush=True)
+    os.waitpid(child, 0)
+"""
+"""Serves on each port that it is told, in a process that may be killed."""
+
+
+class Flicker:
+    """MLflow's server in a process that is killed and back within milliseconds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.database = folder / "server.db"
+        arguments = [f"sqlite:///{self.database}", str(folder / "artifacts")]
+        self._parent = subprocess.Popen(
+            [sys.executable, "-c", FLICKER, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._child = 0
+        self.start()
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Serve; the first time takes as long as MLflow takes to load."""
+        assert self._parent.stdin is not None
+        assert self._parent.stdout is not None
+        self._parent.stdin.write(b"%d\n" % self.port)
+        self._parent.stdin.flush()
+        self._child = int(self._parent.stdout.readline())
+        wait_until(lambda: is_healthy(self.port))
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does."""
+        os.kill(self._child, signal.SIGKILL)
+        wait_until(lambda: not is_healthy(self.port))
+
+    def remove(self) -> None:
+        kill_group(self._parent)
+        for pipe in filter(None, (self._parent.stdin, self._parent.stdout)):
+            pipe.close()
+
+
+class Line:
+    """A connection to a server that is cut after some bytes, again and again."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.budgets: list[int] = []
+        """Bytes after which the next connections are cut, both ways counted."""
+        self.num_cut = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def uri(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                budget = self.budgets.pop(0) if self.budgets else None
+                threading.Thread(
+                    target=self._carry, args=(near, budget), daemon=True
+                ).start()
+
+    def _carry(self, near: socket.socket, budget: int | None) -> None:
+        try:
+            far = socket.create_connection(("127.0.0.1", self._target))
+        except OSError:
+            near.close()
+            return
+        other = {near: far, far: near}
+        carried = 0
+        with near, far, suppress(OSError):
+            while True:
+                for end in select.select([near, far], [], [])[0]:
+                    most = 65536 if budget is None else min(65536, budget - carried)
+                    data = end.recv(most) if most else b""
+                    if most and not data:
+                        return
+                    other[end].sendall(data)
+                    carried += len(data)
+                    if carried == budget:
+                        self.num_cut += 1
+                        # Not a goodbye, a reset: as when a machine is gone.
+                        off = struct.pack("ii", 1, 0)
+                        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, off)
+                        return
