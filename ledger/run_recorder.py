@@ -177,9 +177,8 @@ class RunRecorder:
     def finish(self, outcome: Outcome) -> Entry:
         """Write the entry, close the journal, and give MLflow a moment to catch up."""
         assert self._journal is not None, "finish without begin"
-        if outcome.reason is not None:
-            # The message of some other program may repeat an address.
-            outcome = outcome.model_copy(update={"reason": discreet(outcome.reason)})
+        reason = outcome.reason and discreet(outcome.reason)
+        outcome = outcome.model_copy(update={"reason": reason})
         self._journal.sync()
         ended_ms = self._clock.now_ms()
         entry = build_entry(self._history, self._path, self._ledger, outcome, ended_ms)
@@ -218,9 +217,8 @@ class RunRecorder:
                 file=str(self._path),
                 fix="move the folder away",
             )
-        resumed_from = facts.resumed_from or 0
-        if resumed_from > history.next_step:
-            raise _gap(self._path, history.next_step, resumed_from)
+        if (step := facts.resumed_from or 0) > history.next_step:
+            raise _gap(self._path, history.next_step, step)
 
     def _begin_fields(self, facts: RunFacts) -> Event:
         begins, parent = self._history.begins, parent_of(facts)
