@@ -264,8 +264,8 @@ class Line:
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.budgets: list[int] = []
-        """Bytes after which the next connections are cut, both ways counted."""
+        self.next_budget: Callable[[], int | None] = lambda: None
+        """Bytes after which the next connection is cut, both ways counted."""
         self.num_cut = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -280,7 +280,7 @@ class Line:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                budget = self.budgets.pop(0) if self.budgets else None
+                budget = self.next_budget()
                 threading.Thread(
                     target=self._carry, args=(near, budget), daemon=True
                 ).start()
