@@ -26,7 +26,7 @@ COMMANDS = {
     "prepare": "Tokenise the pinned sources of a spec.",
     "batch": "Show what the model sees at one step.",
     "run": "Train, score and record the experiment of a spec.",
-    "diff": "Say how specs and entries differ, in meaning.",
+    "diff": "Say how specs, entries and bundles differ, in meaning.",
     "eval": "Score the checkpoints of a ledger entry again.",
     "ledger": "Read, check and deliver what was recorded.",
     "reproduce": "Rebuild a ledger entry and compare, step by step.",

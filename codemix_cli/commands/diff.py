@@ -22,7 +22,7 @@ from codemix_cli.output import Command, Result, note
     help="Write a page with curves, too; it needs no network.",
 )
 def command(operands: tuple[str, ...], html: Path | None) -> Result:
-    """Say how specs, entries and bundles differ: not in lines but in meaning.
+    """Say how specs, entries and bundles differ, in meaning.
 
     An operand is a spec file (STUDY.yaml#NAME for one experiment of a matrix), a file
     of a git revision (HEAD~3:STUDY.yaml), an entry of the ledger, or a bundle. Each
