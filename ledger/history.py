@@ -197,18 +197,6 @@ def recorded_step(history: History, path: Path, step: int) -> Event:
     return read_event(path, history.line_start(step))
 
 
-def num_recorded_steps(folder: Path) -> int:
-    """Count the steps from the first on that a run's journal holds without a gap.
-
-    After a power cut the journal may end before the last checkpoint: resume from a
-    checkpoint of at most so many steps, and the record stays whole.
-
-    Args:
-        folder: Of the run; its journal may be missing.
-    """
-    return read_history(folder / "journal.jsonl").next_step
-
-
 def completed_entry(folder: Path) -> str | None:
     """Return the digest of the entry that a run came to; null if it isn't complete."""
     finish = read_history(folder / "journal.jsonl").finish

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from ledger.build_entry import build_entry, finish_event
-from ledger.documents import AnyEntry
 from ledger.entry import Entry
 from ledger.facts import ObjectRef
 from ledger.finding import Finding, Listen
@@ -42,12 +41,8 @@ class _KeepsNothing:
 class _Rebuilding:
     """Builds entries without writing anything."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self) -> None:
         self.objects = _KeepsNothing()
-        self._ledger = ledger
-
-    def read(self, digest: str) -> AnyEntry:
-        return self._ledger.read(digest)
 
 
 def check_journals(
@@ -156,7 +151,7 @@ def _finish_problems(
         entry.outcome, digest, ended_ms
     ):
         yield f"the line is not the one that was written for entry {digest[:12]}"
-    rebuilt = build_entry(history, path, _Rebuilding(ledger), entry.outcome, ended_ms)
+    rebuilt = build_entry(history, path, _Rebuilding(), entry.outcome, ended_ms)
     was, now = _facts(entry), _facts(rebuilt)
     if entry.journal is None:
         now["journal"] = None

@@ -62,7 +62,8 @@ class Session:
         for told_elsewhere in ("cpu", "jax", "jaxlib", "cores_visible"):
             del described[told_elsewhere]
         described["num_used"] = self.mesh.size
-        described["mesh"] = dict(self.mesh.shape)
+        # In the order in which it will be read from an entry.
+        described["mesh"] = dict(sorted(self.mesh.shape.items()))
         described["gather"] = self.gather
         return RunFacts(
             identity=self.identity,

@@ -64,6 +64,7 @@ def test_an_amendment_trains_what_is_new_and_records_where_it_forked(
     )
     code, verdict, stderr = codemix(workspace, "reproduce", told["entry"])
     assert (code, verdict["grade"]) == (0, "EXACT"), stderr
+    assert "devices.mesh" not in stderr
 
 
 def test_changed_data_is_not_what_the_prefix_was_trained_on(

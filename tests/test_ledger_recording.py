@@ -23,7 +23,7 @@ from ledger_runs import (
 )
 
 from ledger.entry import Entry
-from ledger.history import completed_entry, num_recorded_steps, read_history
+from ledger.history import completed_entry, read_history
 from ledger.journal import encode_line, read_journal
 from ledger.recorder import Diverged, NullRecorder, Outcome
 from ledger.run_recorder import RunRecorder
@@ -178,7 +178,7 @@ def test_a_resume_beyond_the_journal_is_refused(tmp_path):
     first = recorder(tmp_path)
     play(first, stop=6, outcome=None)
     first.close()
-    assert num_recorded_steps(tmp_path / ".codemix/runs/a") == 6
+    assert read_history(tmp_path / ".codemix/runs/a/journal.jsonl").next_step == 6
     journal = tmp_path / ".codemix/runs/a/journal.jsonl"
     before = journal.read_bytes()
     with pytest.raises(InputError, match="ends before step 6, step 8 can't follow"):
@@ -272,12 +272,12 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, "tests")
 from ledger_runs import play
-from ledger.history import num_recorded_steps
+from ledger.history import read_history
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
 workspace = Path(sys.argv[1])
 folder = workspace / ".codemix" / "runs" / "a"
-start = num_recorded_steps(folder) // 4 * 4
+start = read_history(folder / "journal.jsonl").next_step // 4 * 4
 recorder = RunRecorder(Ledger.open(workspace), folder)
 print("started", flush=True)
 def pause(step):
@@ -300,7 +300,7 @@ def test_a_run_killed_at_random_moments_comes_to_the_straight_entry(tmp_path, ro
             process.stdout.readline()
             time.sleep(moments.uniform(0, 0.3))
             os.kill(process.pid, signal.SIGKILL)
-    start = num_recorded_steps(tmp_path / ".codemix/runs/a") // 4 * 4
+    start = read_history(tmp_path / ".codemix/runs/a/journal.jsonl").next_step // 4 * 4
     entry = play(recorder(tmp_path), start=start)
     assert results(entry) == results(straight)
     assert len(entry.seams) <= rounds
