@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SHOWN_DIFFERENCES = 12
 SHOWN_TENSORS = 3
+DIGEST_CHARS = 64
+SHOWN_DIGITS = 12
 CELL_CHARS = 30
 """Of a cell in the table of several operands."""
 
@@ -277,6 +279,8 @@ def _clipped(cell: str) -> str:
 def _final(text: str | None) -> str:
     if text is None:
         return "-"
+    if len(text) == DIGEST_CHARS:
+        return text[:SHOWN_DIGITS]
     try:
         return f"{float(text):.5g}" if "." in text or "e-" in text else text
     except ValueError:
@@ -287,4 +291,4 @@ def _parts_at(other: Compared) -> str:
     if other.results is None:
         return "-"
     parting = other.results.parting
-    return "nowhere" if parting is None else f"{parting.step:,}"
+    return "nowhere" if parting is None else f"{parting.step:,} ({parting.channel})"

@@ -33,7 +33,8 @@ class Comparison(Value):
     first: Operand
     others: tuple[Compared, ...]
     final: dict[str, dict[str, str]]
-    """Operand's label -> metric or score -> its last number; of entries."""
+    """Operand's label -> metric or score -> its last number, what was claimed, and the
+    weights at each stage's end; of entries."""
 
     @property
     def is_same(self) -> bool:
@@ -85,8 +86,10 @@ def _final(opened: Opened) -> dict[str, str]:
     entry, objects = opened.entry, opened.objects
     assert entry is not None
     assert objects is not None
-    found: dict[str, str] = {"steps": str(entry.num_steps)}
+    found = {"determinism": entry.determinism, "steps": str(entry.num_steps)}
     for stage in entry.stages:
+        if stage.weights_digest is not None:
+            found[f"weights of {stage.name}"] = stage.weights_digest
         for point in decode_series(objects.get(stage.metrics)):
             found.update(point.values)
     for score in entry.scores:
@@ -94,6 +97,4 @@ def _final(opened: Opened) -> dict[str, str]:
             found |= {
                 f"{score.suite}/{key}": text for key, text in score.values.items()
             }
-    if entry.weights_digest is not None:
-        found["weights"] = entry.weights_digest
     return found

@@ -22,6 +22,7 @@ h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
+td.number { white-space: nowrap; }
 h1, h2 { overflow-wrap: anywhere; } th { font-weight: 600; } .wide { overflow-x: auto; }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 50%; }
 .kind { background: var(--soft); border-radius: .3em; padding: 0 .4em; }
@@ -142,7 +143,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td>{cell if isinstance(cell, _Raw) else escape(cell)}</td>"
+            f"<td{_kind(cell)}>{cell if isinstance(cell, _Raw) else escape(cell)}</td>"
             for cell in row
         )
         + "</tr>"
@@ -152,6 +153,11 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _kind(cell: str) -> str:
+    # A number that is broken over two lines reads as two.
+    return ' class="number"' if cell[:1].isdigit() and len(cell) <= 14 else ""
 
 
 def _row(name: str, one: MetricDiff | ScoreDiff) -> list[str]:

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spec_examples import RATE, document, experiments, stage
 
+from codemix_cli.diff_text import told_comparison
+from ledger.bundle_write import export_bundle
 from ledger.compare import compare
 from ledger.paired import questions_interval, steps_interval
 from ledger.recorder import StepRecord
@@ -321,6 +323,54 @@ def test_more_than_two_are_each_compared_with_the_first(
     assert parted == [5, 7]
     names = ("plain", "weights", "batch")
     assert set(found.final) == {entries[name][:12] for name in names}
+
+
+def test_the_table_of_several_tells_what_parted_and_each_stages_weights(
+    entries: dict[str, str],
+) -> None:
+    found = compare((entries["plain"], entries["weights"], entries["batch"]))
+    rows = {
+        cells[0]: cells[1:]
+        for line in told_comparison(found).splitlines()
+        if (cells := [cell for cell in line.split("  ") if cell.strip()])
+    }
+    stated = [cell.strip() for cell in rows["parts at step"]]
+    assert stated == ["-", "5 (weights)", "7 (batch)"]
+    assert {cell.strip() for cell in rows["determinism"]} == {"exact"}
+    assert {"weights of balanced", "weights of text"} <= rows.keys()
+
+
+def test_a_bundle_is_compared_as_the_entry_in_it(
+    entries: dict[str, str], workspace: Path
+) -> None:
+    bundle = workspace / "plain.crate.zip"
+    export_bundle(entries["plain"], workspace=workspace, output=bundle)
+    (same,) = compare((str(bundle), entries["plain"])).others
+    assert same.is_same
+    assert same.results is not None
+    (other,) = compare((str(bundle), entries["weights"])).others
+    assert other.results is not None
+    assert other.results.parting is not None
+    assert other.results.parting.step == 5
+
+
+def test_a_bundle_that_was_cut_off_is_refused(
+    entries: dict[str, str], workspace: Path
+) -> None:
+    bundle = workspace / "plain.crate.zip"
+    export_bundle(entries["plain"], workspace=workspace, output=bundle)
+    bundle.write_bytes(bundle.read_bytes()[:-200])
+    with pytest.raises(CodemixError, match="only a part of one"):
+        compare((str(bundle), entries["plain"]))
+
+
+def test_a_spec_and_an_entry_are_compared_by_what_they_say(
+    entries: dict[str, str], workspace: Path
+) -> None:
+    write(workspace / "a.yaml")
+    (other,) = compare(("a.yaml", entries["plain"])).others
+    assert other.results is None
+    assert "seed" in {change.path for change in other.spec.changes}
 
 
 class Page(HTMLParser):
