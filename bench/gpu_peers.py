@@ -77,7 +77,7 @@ def build_codemix(model: str, length: int, saving: str, determinism: str) -> Bui
 
     from runtime.mesh import build_mesh, choose_gather
     from runtime.state import build_layout, initial_state
-    from runtime.train_step import build_train_step
+    from runtime.train_step import build_train_step, read_output
     from specs.experiment import Parallel
 
     plan = build_plan(model, length, saving, determinism)
@@ -92,9 +92,8 @@ def build_codemix(model: str, length: int, saving: str, determinism: str) -> Bui
 
     def step() -> float:
         nonlocal state
-        state, output = train_step(state, placed, LEARNING_RATE)
-        np.asarray(output.weights)
-        return float(output.loss)
+        state, told = train_step(state, placed, LEARNING_RATE)
+        return read_output(told).loss
 
     def peak_bytes() -> int:
         stats = jax.local_devices()[0].memory_stats() or {}

@@ -49,7 +49,7 @@ def build_codemix(size: Size, *, determinism: str) -> tuple[Step, int]:
 
     from runtime.mesh import build_mesh
     from runtime.state import build_layout, initial_state
-    from runtime.train_step import build_train_step
+    from runtime.train_step import build_train_step, read_output
 
     plan = _plan(size, determinism)
     stage = plan.stages[0]
@@ -61,10 +61,8 @@ def build_codemix(size: Size, *, determinism: str) -> tuple[Step, int]:
     def step() -> float:
         nonlocal state
         tokens = train_step.place_tokens(tokens_BL)
-        state, output = train_step(state, tokens, LEARNING_RATE)
-        # The last thing that the step computes.
-        np.asarray(output.weights)
-        return float(output.loss)
+        state, told = train_step(state, tokens, LEARNING_RATE)
+        return read_output(told).loss
 
     return step, plan.num_parameters
 

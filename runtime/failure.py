@@ -30,8 +30,8 @@ def not_finite(
         Problem(
             path=f"stages.{stage.name}",
             what=(
-                f"step {step} is not finite: loss {float(output.loss)}, "
-                f"gradient norm {float(output.grad_norm)}, learning rate "
+                f"step {step} is not finite: loss {output.loss}, "
+                f"gradient norm {output.grad_norm}, learning rate "
                 f"{learning_rate:g}; its sequences: {mixed}; the state "
                 f"before it is in checkpoint {step}"
             ),

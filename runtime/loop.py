@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import jax
 from jax import Array
 
 from ledger.recorder import StepRecord, TensorFacts
@@ -27,11 +27,25 @@ from runtime.state import (
     change_layout,
     with_fresh_optimizer,
 )
-from runtime.train_step import StepOutput, TrainStep, build_train_step
+from runtime.train_step import (
+    StepOutput,
+    TrainStep,
+    build_train_step,
+    read_output,
+)
 from runtime.training import Training
 from specs.errors import RunError
 from specs.plan import Plan, PlannedStage
 from specs.schedule import learning_rate_at
+
+
+class _Placed(NamedTuple):
+    """What one step is trained with, on the devices."""
+
+    tokens: Array
+    learning_rate: Array
+    rate: float
+    """The same, to be reported."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +54,7 @@ class _Pending:
 
     step: int
     learning_rate: float
-    output: StepOutput
+    told: Array
 
 
 def train(training: Training, state: TrainState, layout: Layout, step: int) -> int:
@@ -135,15 +149,23 @@ class _StageLoop:
         """Take steps to the end of the stage, or until asked to stop."""
         self._training.recorder.stage_begin(self._stage.name, self._stage.start_step)
         stop_step = self._stage.stop_step
-        with BatchReader(self._placed_batch, stop_step=stop_step) as batches:
+        with BatchReader(self._placed, stop_step=stop_step) as batches:
             self._take_steps(batches)
 
-    def _placed_batch(self, step: int) -> Array:
+    def _placed(self, step: int) -> _Placed:
         """Bring a batch to the devices; on the reader's thread, ahead of its step."""
+        stage = self._stage
         tokens = self._training.read_batch(step, self._rows_here)
-        return self._take_step.place_tokens(tokens)
+        rate = learning_rate_at(
+            stage.learning_rate, step - stage.start_step, stage.num_steps
+        )
+        return _Placed(
+            tokens=self._take_step.place_tokens(tokens),
+            learning_rate=self._take_step.place_rate(rate),
+            rate=rate,
+        )
 
-    def _take_steps(self, batches: Callable[[int], Array]) -> None:
+    def _take_steps(self, batches: Callable[[int], _Placed]) -> None:
         training, stage = self._training, self._stage
         while self.step < stage.stop_step and not self.is_stopping:
             before, self._pending = self._pending, self._dispatch(batches)
@@ -179,34 +201,30 @@ class _StageLoop:
             stage.name, step, identity=identity, weights_digest=self._weights_digest
         )
 
-    def _dispatch(self, batches: Callable[[int], Array]) -> _Pending:
+    def _dispatch(self, batches: Callable[[int], _Placed]) -> _Pending:
         """Hand the devices one more step; does not wait for it."""
-        stage, step = self._stage, self.step
-        rate = learning_rate_at(
-            stage.learning_rate, step - stage.start_step, stage.num_steps
-        )
+        placed = batches(self.step)
         wants_stop = self._training.is_stopping.is_set()
-        self.state, output = self._take_step(
-            self.state, batches(step), rate, wants_stop
+        self.state, told = self._take_step(
+            self.state, placed.tokens, placed.learning_rate, wants_stop
         )
-        return _Pending(step=step, learning_rate=rate, output=output)
+        return _Pending(step=self.step, learning_rate=placed.rate, told=told)
 
     def _report(self, pending: _Pending | None) -> None:
         """Wait for a step and report it; note whether some process asks to stop."""
         if pending is None:
             return
         training, stage = self._training, self._stage
-        # All at once: each array that is asked for alone costs as much as all of them.
-        output = jax.device_get(pending.output)
-        if int(output.is_failed):
-            raise self._failure(pending)
+        output = read_output(pending.told)
+        if output.is_failed:
+            raise self._failure(pending, output)
         now = time.monotonic()
         tokens = stage.sequences_per_step * stage.sequence_length
         speed = tokens / max(now - self._last_report, 1e-9)
         self._last_report = now
         metrics = {
-            "loss": float(output.loss),
-            "grad_norm": float(output.grad_norm),
+            "loss": output.loss,
+            "grad_norm": output.grad_norm,
             "learning_rate": pending.learning_rate,
         }
         is_logged = _is_due(pending.step + 1, training.logging.every_steps)
@@ -230,7 +248,7 @@ class _StageLoop:
                 tokens_per_second=speed,
             )
         )
-        self.is_stopping |= int(output.num_stop) > 0
+        self.is_stopping |= output.num_stop > 0
 
     def _save(self, *, is_stage_end: bool) -> None:
         """Begin to save the state, unless it was restored from that very checkpoint."""
@@ -255,9 +273,9 @@ class _StageLoop:
         self._training.recorder.checkpoint(step, tensors)
         self._weights_digest = weights_digest(tensors)
 
-    def _failure(self, pending: _Pending) -> RunError:
+    def _failure(self, pending: _Pending, output: StepOutput) -> RunError:
         """Diagnose a step that was not finite, and keep the state before it."""
-        output, self.step = pending.output, pending.step
+        self.step = pending.step
         # A failed step leaves the state as it was, and so do those after it.
         self._save(is_stage_end=False)
         self._tell_saved(is_waiting=True)

@@ -17,7 +17,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from runtime.attention import NO_TOKEN
 from runtime.devices import return_free_memory
-from runtime.fingerprint import partial_fingerprint
+from runtime.fingerprint import SUMS, partial_fingerprint
 from runtime.lane_sums import LaneSums, build_lane_sums
 from runtime.numerics import BATCH, SLICE, Turns, turns
 from runtime.optimizer import build_optimizer, clip_factor
@@ -36,20 +36,40 @@ LANES = (SLICE, BATCH)
 class StepOutput(NamedTuple):
     """What a step tells; the same on every device."""
 
-    loss: Array
+    loss: float
     """Mean over the batch before the update, nats, float32."""
-    grad_norm: Array
+    grad_norm: float
     """Before clipping, float32."""
-    weights: Array
+    weights: np.ndarray
     """Fingerprint of the weights after the update, uint32 (4,)."""
-    tensor_words: Array
+    tensor_words: np.ndarray
     """First sum of the fingerprint of each tensor, by name, uint32 (tensors,)."""
-    batch: Array
+    batch: np.ndarray
     """Fingerprint of the tokens, uint32 (4,)."""
-    is_failed: Array
-    """int32: 1 where this or an earlier step was not finite."""
-    num_stop: Array
-    """int32: devices whose process asks to stop."""
+    is_failed: bool
+    """Whether this or an earlier step was not finite."""
+    num_stop: int
+    """Devices whose process asks to stop."""
+
+
+def read_output(told: Array) -> StepOutput:
+    """Wait for a step and read what it tells.
+
+    Args:
+        told: As `TrainStep` returns it: one array of all numbers, since each array that
+            is fetched costs the host as much as a thousand numbers do.
+    """
+    words = np.asarray(told)
+    loss, grad_norm = words[:2].view(np.float32)
+    return StepOutput(
+        loss=float(loss),
+        grad_norm=float(grad_norm),
+        is_failed=bool(words[2]),
+        num_stop=int(words[3]),
+        batch=words[4 : 4 + SUMS],
+        weights=words[4 + SUMS : 4 + 2 * SUMS],
+        tensor_words=words[4 + 2 * SUMS :],
+    )
 
 
 class _Constants(NamedTuple):
@@ -94,16 +114,20 @@ class TrainStep:
         self,
         state: TrainState,
         tokens: Array,
-        learning_rate: float,
+        learning_rate: float | Array,
         is_stopping: bool = False,
-    ) -> tuple[TrainState, StepOutput]:
+    ) -> tuple[TrainState, Array]:
         """Take one step; the arrays of `state` are used up.
 
         Args:
             state: In this step's layout.
             tokens: From `place_tokens`.
-            learning_rate: Rounded to float32.
+            learning_rate: Rounded to float32; or from `place_rate`, which costs the
+                caller less here.
             is_stopping: Whether this process asks to stop.
+
+        Returns:
+            The state after it, and what `read_output` reads.
         """
         if self._executable is None:
             # Once: an array that comes from the host costs every step.
@@ -114,19 +138,25 @@ class TrainStep:
             )
         known = self._constants
         stops = known.stop if is_stopping else known.go_on
-        arguments = (known.turns, state, tokens, np.float32(learning_rate), stops)
+        if not isinstance(learning_rate, Array):
+            learning_rate = self.place_rate(learning_rate)
+        arguments = (known.turns, state, tokens, learning_rate, stops)
         if self._executable is None:
             self._executable = self._jitted.lower(*arguments).compile()
             # Making the state and compiling leave free memory behind that would stay
             # with this process beside what the step needs.
             return_free_memory()
-        done: tuple[TrainState, StepOutput] = self._executable(*arguments)
+        done: tuple[TrainState, Array] = self._executable(*arguments)
         return done
 
     def place_tokens(self, tokens_BL: np.ndarray) -> Array:
         """Give each device its rows of a batch, int32 (B, L + 1)."""
         dealt = self._sums.deal(np.asarray(tokens_BL, np.int32))
         return self._spread(np.ascontiguousarray(dealt))
+
+    def place_rate(self, learning_rate: float) -> Array:
+        """Give each device the learning rate of a step, float32."""
+        return self._everywhere(np.asarray(learning_rate, np.float32))
 
     def tensor_words(self, weights: Rows) -> np.ndarray:
         """Return what `StepOutput.tensor_words` would be of some weights."""
@@ -184,7 +214,7 @@ class TrainStep:
         tokens: Array,
         learning_rate: Array,
         stops: Array,
-    ) -> tuple[TrainState, StepOutput]:
+    ) -> tuple[TrainState, Array]:
         self.num_traces += 1
         # Inside, a device has one part of each tensor, and no axis over parts.
         state = _mapped(lambda x: x[0], state)
@@ -201,19 +231,20 @@ class TrainStep:
         state, sums = self._update.apply(
             turns, rows_to_update, state, grads, scale, learning_rate
         )
-        output = StepOutput(
-            loss=loss,
-            grad_norm=grad_norm,
-            weights=jnp.sum(sums, axis=0, dtype=jnp.uint32),
-            tensor_words=sums[:, 0],
-            batch=self._fingerprint_batch(tokens),
-            is_failed=is_failed,
-            num_stop=lax.psum(stops[0], LANES),
+        told = jnp.concatenate(
+            [
+                float_bits(jnp.stack([loss, grad_norm])),
+                is_failed.astype(jnp.uint32)[None],
+                lax.psum(stops[0], LANES).astype(jnp.uint32)[None],
+                self._fingerprint_batch(tokens),
+                jnp.sum(sums, axis=0, dtype=jnp.uint32),
+                sums[:, 0],
+            ]
         )
         state = state._replace(
             num_updates=state.num_updates + 1 - is_failed, is_failed=is_failed
         )
-        return _mapped(lambda x: x[None], state), output
+        return _mapped(lambda x: x[None], state), told
 
     def _fingerprint_batch(self, tokens: Array) -> Array:
         bits = float_bits(tokens.reshape(self._sums.parts_here, -1))

@@ -96,7 +96,7 @@ def train(kind: str, mesh_size: int, sharding: str) -> dict[str, Any]:
     from runtime.fingerprint import fingerprint_arrays, fingerprint_hex, words_hex
     from runtime.state import initial_state, whole_tensors
     from runtime.token_losses import TokenLosses
-    from runtime.train_step import build_train_step
+    from runtime.train_step import build_train_step, read_output
 
     is_large = kind == "quickstart"
     choices = dict(MODELS[kind])
@@ -124,7 +124,8 @@ def train(kind: str, mesh_size: int, sharding: str) -> dict[str, Any]:
             take_step = build_train_step(plan, stage, layout, EOS)
         random = np.random.default_rng(step)
         tokens = random.integers(0, plan.model.vocab_size, shape, np.int32)
-        state, output = take_step(state, take_step.place_tokens(tokens), 0.01)
+        state, told_of = take_step(state, take_step.place_tokens(tokens), 0.01)
+        output = read_output(told_of)
         assert fingerprint_hex(output.batch) == fingerprint_arrays({"batch": tokens})
         loss, norm = float(output.loss), float(output.grad_norm)
         trace.append([fingerprint_hex(output.weights), loss.hex(), norm.hex()])

@@ -29,7 +29,7 @@ from runtime.state import (
     whole_tensors,
 )
 from runtime.tensors import tensor_shapes
-from runtime.train_step import StepOutput, TrainStep, build_train_step
+from runtime.train_step import StepOutput, TrainStep, build_train_step, read_output
 from specs.plan import Plan, PlannedModel
 
 Tensors = dict[str, Any]
@@ -47,8 +47,8 @@ class Trainer:
 
     def step(self, tokens: Any, learning_rate: float = 0.01) -> StepOutput:
         placed = self.take_step.place_tokens(tokens)
-        self.state, output = self.take_step(self.state, placed, learning_rate)
-        return output
+        self.state, told = self.take_step(self.state, placed, learning_rate)
+        return read_output(told)
 
     def tensors(self) -> Tensors:
         return {n: x.copy() for n, x in whole_tensors(self.state, self.layout)}
