@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Each may take two cores and 2 GB.
+TEST_PROCESSES ?= 2
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 
 # Nothing that we start phones home.
@@ -59,10 +61,10 @@ run: setup
 	$(BIN)/codemix run specs/quickstart.yaml
 
 test: setup
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 test-full: setup
-	$(BIN)/python -m pytest -m "not gpu and not tpu and not network" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not gpu and not tpu and not network" $(PYTEST_ARGS)
 
 test-tpu: setup-tpu
 	$(BIN)/python -m pytest -m tpu -n0 $(PYTEST_ARGS)
