@@ -10,7 +10,7 @@ import pytest
 from ledger_runs import facts
 from long_runs import play_long
 
-from ledger.history import num_recorded_steps
+from ledger.history import read_history
 from ledger.recorder import Outcome
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
@@ -52,7 +52,8 @@ def test_a_disk_that_is_full_while_journaling_loses_nothing(
     with pytest.raises(InputError, match="No space left"):
         cut.finish(Outcome(status="failed", reason="the disk is full"))
     cut.close()
-    done = num_recorded_steps(small_disk / ".codemix" / "runs" / "a")
+    journal = small_disk / ".codemix" / "runs" / "a" / "journal.jsonl"
+    done = read_history(journal).next_step
     assert 100 < done < NUM_STEPS
     enlarge(small_disk)
     resumed_from = done // 100 * 100
