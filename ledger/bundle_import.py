@@ -23,11 +23,10 @@ from ledger.bundle_read import Opened, read_bundle
 from ledger.bundle_texts import pins_of
 from ledger.bundle_write import file_digest
 from ledger.documents import subject_of
-from ledger.dvc_remotes import PUBLIC, has_remote
+from ledger.dvc_remotes import PUBLIC, has_remote, public_address
 from ledger.dvc_store import DvcStore
 from ledger.keys import read_trusted
 from ledger.store import Ledger
-from ledger.urls import without_credentials
 from ledger.workspace import make_bare_workspace
 from specs.atomic import sync_folder, write_atomically
 from specs.errors import InputError
@@ -238,7 +237,7 @@ def _remote_of(data: bytes) -> tuple[str | None, dict[str, str]]:
         remotes = dict(said["remotes"])
         name = said["default"] or (next(iter(remotes)) if len(remotes) == 1 else None)
         settings = {
-            key: without_credentials(str(remotes[name][key]))
+            key: public_address(str(remotes[name][key]))
             for key in PUBLIC
             if name is not None and key in remotes[name]
         }

@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import configparser
 import os
-import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ledger.urls import user_part
+from ledger.secrets import is_secret_name
+from specs.credentials import secrets_of
 
-_SECRET_NAME = re.compile(
-    r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_KEY|CONNECTION_STRING|SAS", re.IGNORECASE
-)
-_SHORTEST_VARIABLE = 16
-"""Shorter values of variables are found everywhere."""
-_SHORTEST_OPTION = 6
+_SHORTEST_VALUE = 8
+"""Shorter values are words, which are found everywhere."""
 
 _CHUNK_BYTES = 2**20
 
@@ -42,7 +38,9 @@ class Secrets:
             if path.is_file():
                 values.update(_of_config(path.read_text("utf-8"), f".dvc/{name}"))
         for name, value in environ.items():
-            if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_VARIABLE:
+            # Git's own variables name the author, who is in every commit.
+            is_secret = is_secret_name(name) and not name.startswith("GIT_")
+            if is_secret and len(value) >= _SHORTEST_VALUE:
                 values[f"the variable {name}"] = os.fsencode(value)
         return cls(values)
 
@@ -90,10 +88,10 @@ def _of_config(text: str, name: str) -> dict[str, bytes]:
     values: dict[str, bytes] = {}
     for section in parser.sections():
         for option, value in parser.items(section):
-            user = user_part(value)
-            if user is not None:
-                values[f"{option} in {name}"] = f"{user}@".encode()
-            elif _SECRET_NAME.search(f"_{option}") and len(value) >= _SHORTEST_OPTION:
+            for secret in secrets_of(value):
+                values[f"{option} in {name}"] = secret.encode()
+            # An option such as `password` has no word before it.
+            if is_secret_name(f"_{option}") and len(value) >= _SHORTEST_VALUE:
                 values[f"{option} in {name}"] = value.encode()
     return values
 

@@ -19,9 +19,9 @@ from ledger.bundle_layout import (
     SPEC_NAME,
     is_workspace_path,
 )
+from ledger.dvc_remotes import public_address
 from ledger.entry import Entry
 from ledger.objects import ObjectStore
-from ledger.urls import without_credentials
 from specs.canonical import canonical_json
 from specs.errors import CodemixError, InputError
 from specs.experiment import experiment_digest
@@ -122,7 +122,7 @@ def _pin(
 ) -> bytes:
     lines = []
     if url is not None:
-        shown = json.dumps(without_credentials(url), ensure_ascii=False)
+        shown = json.dumps(public_address(url), ensure_ascii=False)
         lines += ["frozen: true", "deps:", f"- path: {shown}"]
     lines += ["outs:", f"- md5: {dvc_hash.removeprefix('md5:')}"]
     if num_bytes is not None:

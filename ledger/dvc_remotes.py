@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ledger.urls import without_credentials
+from specs.credentials import TAKEN_OUT, without_credentials
 
 PUBLIC = ("url", "endpointurl", "region", "port", "version_aware")
 """Settings of a remote that others need and may see."""
@@ -32,10 +32,22 @@ def public_remotes(workspace: Path) -> dict[str, Any]:
         shown = {key: settings[key] for key in PUBLIC if key in settings}
         shown["url"] = _absolute(shown["url"], workspace)
         remotes[match["name"]] = {
-            key: without_credentials(value) for key, value in shown.items()
+            key: public_address(value) for key, value in shown.items()
         }
     default = parser.get("core", "remote", fallback=None)
     return {"default": default if default in remotes else None, "remotes": remotes}
+
+
+def public_address(address: str) -> str:
+    """Take out of an address what only its owner may know.
+
+    >>> public_address("https://ana:secret@example.org/a?token=abc")
+    'https://example.org/a'
+    >>> public_address("/mnt/depot"), public_address("s3://bucket/depot")
+    ('/mnt/depot', 's3://bucket/depot')
+    """
+    shown = without_credentials(address)
+    return shown.partition("?")[0] if TAKEN_OUT in shown else shown
 
 
 def has_remote(workspace: Path) -> bool:

@@ -363,7 +363,7 @@ def test_secrets_stay_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         "[core]\n    remote = depot\n"
         "['remote \"depot\"']\n"
         "    url = https://ana:hunter22@example.org/depot?sig=abcdef\n"
-        "    password = swordfish\n"
+        "    password = swordfish9\n"
         "['remote \"near\"']\n    url = ../../near\n"
     )
     local = workspace / ".dvc" / "config.local"
@@ -372,7 +372,7 @@ def test_secrets_stay_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     )
     bundle = bundles.export(workspace, digest, tmp_path / "run.crate.zip").path
     data = bundle.read_bytes()
-    for secret in ("hunter22", "ana:", "swordfish", "verysecret", "abcdef", token):
+    for secret in ("hunter22", "ana:", "swordfish9", "verysecret", "abcdef", token):
         assert secret.encode() not in data
     remotes = json.loads(bundles.read(bundle)["pins/remotes.json"])
     assert remotes == {
