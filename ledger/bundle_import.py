@@ -148,8 +148,8 @@ def _take_documents(
     notes = [f"signed by key {key[:12]}, unknown here" for key in opened.unknown_keys]
     if left:
         notes.append(
-            "signatures stay in the bundle: they speak of its own log; those of trusted "
-            "keys were checked"
+            "signatures stay in the bundle, as they speak of its own log; those of "
+            "trusted keys were checked"
         )
     return num_new, tuple(notes)
 
