@@ -7,7 +7,7 @@ the first suspect.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import Literal, Protocol
 
 from ledger.facts import CodeFacts, EnvironmentFacts, JsonObject, Repository
 from specs.base import Value
@@ -40,6 +40,46 @@ class Difference(Value):
 
     def __str__(self) -> str:
         return f"{self.path}: was {_shown(self.was)}, is {_shown(self.now)}"
+
+
+class Inputs(Protocol):
+    """What an entry and the facts of a run both say of where numbers come from."""
+
+    @property
+    def numerics(self) -> str:
+        """Version of the numerics."""
+
+    @property
+    def canary(self) -> str | None:
+        """Digest of a fixed piece of arithmetic on the devices."""
+
+    @property
+    def code(self) -> CodeFacts:
+        """The code that ran."""
+
+    @property
+    def environment(self) -> EnvironmentFacts:
+        """The machine and software that it ran on."""
+
+    @property
+    def devices(self) -> JsonObject:
+        """The devices, as the runtime sees them."""
+
+
+def compare_inputs(
+    was: Inputs, now: Inputs, was_lock: Lock, now_lock: Lock
+) -> tuple[Difference, ...]:
+    """List how data, code, machine and devices differ, most suspicious first."""
+    return ranked(
+        [
+            *compare_values("numerics", was.numerics, now.numerics),
+            *compare_values("canary", was.canary, now.canary),
+            *compare_locks(was_lock, now_lock),
+            *compare_code(was.code, now.code),
+            *compare_environment(was.environment, now.environment),
+            *compare_devices(was.devices, now.devices),
+        ]
+    )
 
 
 def compare_code(was: CodeFacts, now: CodeFacts) -> tuple[Difference, ...]:

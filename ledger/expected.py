@@ -8,10 +8,7 @@ from typing import Any
 
 from ledger.differences import (
     Difference,
-    compare_code,
-    compare_devices,
-    compare_environment,
-    compare_locks,
+    compare_inputs,
     compare_values,
     ranked,
 )
@@ -69,16 +66,8 @@ class Expected:
     def differences(self, facts: RunFacts) -> tuple[Difference, ...]:
         """List how the facts of a replay differ from those of the entry."""
         was = self._entry
-        found = [
-            *compare_values("plan", was.plan.sha256, facts.plan.digest),
-            *compare_values("numerics", was.numerics, facts.numerics),
-            *compare_values("canary", was.canary, facts.canary),
-            *compare_locks(self._lock, facts.lock),
-            *compare_code(was.code, facts.code),
-            *compare_environment(was.environment, facts.environment),
-            *compare_devices(was.devices, facts.devices),
-        ]
-        return ranked(found)
+        plans = compare_values("plan", was.plan.sha256, facts.plan.digest)
+        return ranked([*plans, *compare_inputs(was, facts, self._lock, facts.lock)])
 
     def stage(self, name: str) -> StageFacts | None:
         """Return the stage of that name."""

@@ -12,12 +12,7 @@ from typing import Any, Literal
 
 from ledger.differences import (
     Difference,
-    compare_code,
-    compare_devices,
-    compare_environment,
-    compare_locks,
-    compare_values,
-    ranked,
+    compare_inputs,
 )
 from ledger.entry import Entry, ScoreFacts, StageFacts
 from ledger.objects import ObjectStore
@@ -105,32 +100,16 @@ def diff_results(was: Entry, now: Entry, of: Mapping[str, ObjectStore]) -> Resul
         InputError: An object is missing.
     """
     parting, num_equal = _parting(was, now, of)
+    locks = [
+        Lock.model_validate(of[side].get_json(entry.lock))
+        for side, entry in (("was", was), ("now", now))
+    ]
     return ResultDiff(
         parting=parting,
         num_equal_steps=num_equal,
         metrics=tuple(_metrics(was, now, of)),
         scores=tuple(_scores(was, now, of)),
-        differences=input_differences(was, now, of),
-    )
-
-
-def input_differences(
-    was: Entry, now: Entry, of: Mapping[str, ObjectStore]
-) -> tuple[Difference, ...]:
-    """List how code, machine, devices and data differ, first suspect first."""
-    locks = [
-        Lock.model_validate(of[side].get_json(entry.lock))
-        for side, entry in (("was", was), ("now", now))
-    ]
-    return ranked(
-        [
-            *compare_values("numerics", was.numerics, now.numerics),
-            *compare_values("canary", was.canary, now.canary),
-            *compare_locks(*locks),
-            *compare_code(was.code, now.code),
-            *compare_environment(was.environment, now.environment),
-            *compare_devices(was.devices, now.devices),
-        ]
+        differences=compare_inputs(was, now, *locks),
     )
 
 
