@@ -80,6 +80,18 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, str(told["entry"])
 
 
+@pytest.fixture(scope="session")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
+    """A workspace with a run and a verdict, its digest, its bundle. Work on copies."""
+    import bundles
+
+    folder = tmp_path_factory.mktemp("bundle")
+    workspace = folder / "workspace"
+    digest = bundles.make_recorded(workspace, is_replayed=True)
+    bundles.export(workspace, digest, folder / "run.crate.zip")
+    return workspace, digest, folder / "run.crate.zip"
+
+
 @pytest.fixture
 def seed() -> int:
     """A fresh seed, printed on failure; CODEMIX_TEST_SEED=N replays it."""

@@ -26,20 +26,10 @@ from specs.errors import CheckFailed, InputError
 from specs.loading import load_experiment, load_lock
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
-    """A workspace with a run and a verdict, the run's digest, and its bundle."""
-    folder = tmp_path_factory.mktemp("bundle")
-    workspace = folder / "workspace"
-    digest = bundles.make_recorded(workspace, is_replayed=True)
-    bundles.export(workspace, digest, folder / "run.crate.zip")
-    return workspace, digest, folder / "run.crate.zip"
-
-
 def test_what_is_exported_arrives_byte_for_byte(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    workspace, digest, bundle = made
+    workspace, digest, bundle = bundled
     done = bundles.take(bundle, tmp_path / "study")
     assert done.entry == digest
     source = workspace / ".codemix" / "ledger"
@@ -53,9 +43,9 @@ def test_what_is_exported_arrives_byte_for_byte(
 
 
 def test_same_entry_gives_the_same_bytes(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    workspace, digest, bundle = made
+    workspace, digest, bundle = bundled
     copy = shutil.copytree(workspace, tmp_path / "elsewhere", symlinks=True)
     git(copy, "gc", "--quiet")
     (copy / "later.txt").write_text("nothing of the entry's")
@@ -71,9 +61,9 @@ def ledger_sha256(path: Path) -> str:
 
 
 def test_later_runs_do_not_change_the_bundle(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    workspace, digest, bundle = made
+    workspace, digest, bundle = bundled
     copy = shutil.copytree(workspace, tmp_path / "elsewhere", symlinks=True)
     other = bundles.record(copy, name="other")
     again = bundles.export(copy, digest, tmp_path / "again.crate.zip")
@@ -85,13 +75,13 @@ def test_later_runs_do_not_change_the_bundle(
 
 
 def test_bundle_has_what_was_said_of_a_run_and_what_it_was_made_from(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    workspace = shutil.copytree(made[0], tmp_path / "elsewhere", symlinks=True)
+    workspace = shutil.copytree(bundled[0], tmp_path / "elsewhere", symlinks=True)
     ledger = Ledger.open(workspace)
-    first = json.loads(ledger.read_bytes(made[1]))
+    first = json.loads(ledger.read_bytes(bundled[1]))
     for stage in first["stages"]:
-        stage["reused_from"] = made[1]
+        stage["reused_from"] = bundled[1]
     # No codemix would write such a field: what it names is needed all the same.
     second = ledger.append_bytes(canonical_json({**first, "recording": "x"}))
     note = Annotation(name="made-up", subject=second, note="look", unix_ms=1)
@@ -100,7 +90,7 @@ def test_bundle_has_what_was_said_of_a_run_and_what_it_was_made_from(
     exported = bundles.export(workspace, second, tmp_path / "two.crate.zip")
     assert exported.num_documents == 4
     names = set(bundles.read(exported.path))
-    for digest in (made[1], second, noted):
+    for digest in (bundled[1], second, noted):
         assert f"ledger/entries/{digest}.json" in names
     opened, digest = open_bundle(exported.path, new_folder(tmp_path / "opened"))
     assert digest == second
@@ -118,9 +108,9 @@ def new_folder(path: Path) -> Path:
 
 
 def test_spec_lock_pins_and_requirements_are_for_plain_tools(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(made[2]) as opened:
+    with zipfile.ZipFile(bundled[2]) as opened:
         opened.extractall(tmp_path)
     experiment = load_experiment(tmp_path / "spec" / "made-up.yaml")
     assert experiment.name == "made-up"
@@ -141,28 +131,28 @@ def test_spec_lock_pins_and_requirements_are_for_plain_tools(
         f'- md5: {digest}\n  size: 9\n  hash: md5\n  path: "b.jsonl"\n'
     )
     readme = (tmp_path / "README.txt").read_text()
-    assert made[1] in readme
+    assert bundled[1] in readme
 
 
 def test_code_of_a_bundle_is_a_clone_and_a_patch(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(made[2]) as opened:
+    with zipfile.ZipFile(bundled[2]) as opened:
         opened.extractall(tmp_path / "bundle")
     bundle = tmp_path / "bundle" / "code" / "workspace.bundle"
     git(tmp_path, "clone", "--quiet", "--branch", "codemix", str(bundle), "code")
     clone = tmp_path / "code"
-    assert git(clone, "rev-parse", "HEAD") == git(made[0], "rev-parse", "HEAD")
-    entry = Ledger.open(made[0]).read(made[1])
+    assert git(clone, "rev-parse", "HEAD") == git(bundled[0], "rev-parse", "HEAD")
+    entry = Ledger.open(bundled[0]).read(bundled[1])
     diff = entry.code.workspace.diff.sha256
     git(clone, "apply", f"{tmp_path}/bundle/ledger/objects/{diff[:2]}/{diff}")
     assert (clone / "new.txt").read_text() == "not in git yet\n"
 
 
 def test_verify_py_finds_what_was_changed_with_python_alone(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(made[2]) as opened:
+    with zipfile.ZipFile(bundled[2]) as opened:
         opened.extractall(tmp_path / "bundle")
     script = tmp_path / "bundle" / "verify.py"
 
@@ -171,10 +161,13 @@ def test_verify_py_finds_what_was_changed_with_python_alone(
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
 
-    expected = (0, f"ok  {len(bundles.read(made[2]))} files\nentry sha256:{made[1]}\n")
+    expected = (
+        0,
+        f"ok  {len(bundles.read(bundled[2]))} files\nentry sha256:{bundled[1]}\n",
+    )
     assert verify() == expected
-    assert verify(str(made[2])) == expected
-    entry = tmp_path / "bundle" / "ledger" / "entries" / f"{made[1]}.json"
+    assert verify(str(bundled[2])) == expected
+    entry = tmp_path / "bundle" / "ledger" / "entries" / f"{bundled[1]}.json"
     entry.write_bytes(entry.read_bytes().replace(b"made-up", b"made-it"))
     code, told = verify()
     assert code == 1
@@ -183,10 +176,10 @@ def test_verify_py_finds_what_was_changed_with_python_alone(
 
 
 def test_import_puts_spec_lock_and_pins_where_nothing_is(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
     study = tmp_path / "study"
-    done = bundles.take(made[2], study)
+    done = bundles.take(bundled[2], study)
     assert done.kept == ()
     assert set(done.written) == {
         ".git/",
@@ -199,38 +192,38 @@ def test_import_puts_spec_lock_and_pins_where_nothing_is(
         "data/web/b.jsonl.dvc",
     }
     assert (study / "data" / ".gitignore").read_text() == "/a.txt\n/docs\n"
-    again = bundles.take(made[2], study)
+    again = bundles.take(bundled[2], study)
     assert (again.num_new, again.written, again.kept) == (0, (), ())
     assert len(Ledger.open(study).log()) == 3
 
 
 def test_import_keeps_what_is_there_and_says_so(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
     study = tmp_path / "study"
     (study / "data").mkdir(parents=True)
     (study / "made-up.yaml").write_text("codemix: 1\n")
     pin = "outs:\n- md5: 00000000000000000000000000000000\n  hash: md5\n  path: a.txt\n"
     (study / "data" / "a.txt.dvc").write_text(pin)
-    done = bundles.take(made[2], study)
+    done = bundles.take(bundled[2], study)
     assert set(done.kept) == {"made-up.yaml", "data/a.txt.dvc"}
     assert (study / "made-up.yaml").read_text() == "codemix: 1\n"
     assert (study / "data" / "a.txt.dvc").read_text() == pin
 
 
 def test_import_never_writes_through_a_link_out_of_the_workspace(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
     (tmp_path / "study").mkdir()
     (tmp_path / "outside").mkdir()
     (tmp_path / "study" / "data").symlink_to(tmp_path / "outside")
-    done = bundles.take(made[2], tmp_path / "study")
+    done = bundles.take(bundled[2], tmp_path / "study")
     assert "data/a.txt.dvc" in done.kept
     assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_import_that_dies_anywhere_leaves_a_whole_ledger_and_can_be_repeated(
-    made: tuple[Path, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundled: tuple[Path, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = make_workspace(tmp_path / "study")
     real, calls, num_deaths = os.replace, 0, 0
@@ -247,13 +240,13 @@ def test_import_that_dies_anywhere_leaves_a_whole_ledger_and_can_be_repeated(
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", replace)
             try:
-                bundles.take(made[2], study)
+                bundles.take(bundled[2], study)
             except KeyboardInterrupt:
                 num_deaths += 1
             else:
                 break
         assert bundles.findings(study) == ()
-        bundles.take(made[2], study)
+        bundles.take(bundled[2], study)
         kinds = [line.kind for line in Ledger.open(study).log()]
         assert kinds == ["run", "replay", "annotation"]
         for name in (".codemix", "data"):
@@ -263,7 +256,7 @@ def test_import_that_dies_anywhere_leaves_a_whole_ledger_and_can_be_repeated(
 
 @pytest.mark.parametrize("step", ["export", "import"])
 def test_full_disk_leaves_nothing_behind(
-    made: tuple[Path, str, Path],
+    bundled: tuple[Path, str, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     step: str,
@@ -276,8 +269,8 @@ def test_full_disk_leaves_nothing_behind(
     monkeypatch.setattr(os, "fsync", full)
     output, study = tmp_path / "run.crate.zip", tmp_path / "study"
     work = {
-        "export": lambda: bundles.export(made[0], made[1], output),
-        "import": lambda: bundles.take(made[2], study),
+        "export": lambda: bundles.export(bundled[0], bundled[1], output),
+        "import": lambda: bundles.take(bundled[2], study),
     }[step]
     with pytest.raises(InputError, match="No space left"):
         work()
@@ -288,32 +281,32 @@ def test_full_disk_leaves_nothing_behind(
 
 
 def test_export_writes_over_nothing(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
     target = tmp_path / "run.crate.zip"
     target.write_text("mine")
     with pytest.raises(InputError, match="is there already"):
-        bundles.export(made[0], made[1], target)
+        bundles.export(bundled[0], bundled[1], target)
     assert target.read_text() == "mine"
 
 
 def test_export_of_a_verdict_names_its_run(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    verdict = Ledger.open(made[0]).log()[1].digest
+    verdict = Ledger.open(bundled[0]).log()[1].digest
     with pytest.raises(InputError, match="is a replay, not a run"):
-        bundles.export(made[0], verdict, tmp_path / "run.crate.zip")
+        bundles.export(bundled[0], verdict, tmp_path / "run.crate.zip")
 
 
 def test_changed_object_is_not_exported(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    workspace = shutil.copytree(made[0], tmp_path / "elsewhere", symlinks=True)
-    entry = Ledger.open(workspace).read(made[1])
+    workspace = shutil.copytree(bundled[0], tmp_path / "elsewhere", symlinks=True)
+    entry = Ledger.open(workspace).read(bundled[1])
     path = Ledger.open(workspace).objects.path(entry.stages[0].metrics.sha256)
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(CheckFailed, match="its bytes are not its name"):
-        bundles.export(workspace, made[1], tmp_path / "run.crate.zip")
+        bundles.export(workspace, bundled[1], tmp_path / "run.crate.zip")
     assert not (tmp_path / "run.crate.zip").exists()
 
 
@@ -331,15 +324,15 @@ def make_checkpoint(workspace: Path, step: int) -> None:
 
 
 def test_checkpoints_travel_and_must_be_the_entrys(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
-    workspace = shutil.copytree(made[0], tmp_path / "elsewhere", symlinks=True)
+    workspace = shutil.copytree(bundled[0], tmp_path / "elsewhere", symlinks=True)
     with pytest.raises(InputError, match="no checkpoint of this run is here"):
-        bundles.export(workspace, made[1], tmp_path / "a.zip", checkpoints="all")
+        bundles.export(workspace, bundled[1], tmp_path / "a.zip", checkpoints="all")
     make_checkpoint(workspace, 4)
     make_checkpoint(workspace, 8)
-    last = bundles.export(workspace, made[1], tmp_path / "b.zip", checkpoints="last")
-    bundles.export(workspace, made[1], tmp_path / "c.zip", checkpoints="all")
+    last = bundles.export(workspace, bundled[1], tmp_path / "b.zip", checkpoints="last")
+    bundles.export(workspace, bundled[1], tmp_path / "c.zip", checkpoints="all")
     assert bundles.take(last.path, tmp_path / "study").checkpoints == (8,)
     done = bundles.take(tmp_path / "c.zip", tmp_path / "study")
     assert done.checkpoints == (4, 8)
@@ -351,7 +344,7 @@ def test_checkpoints_travel_and_must_be_the_entrys(
     path = next((workspace / runs).glob("*/checkpoints/00000008/manifest.json"))
     path.write_text(path.read_text().replace("float32", "float64"))
     with pytest.raises(CheckFailed, match="after step 8 is not the entry's"):
-        bundles.export(workspace, made[1], tmp_path / "d.zip", checkpoints="all")
+        bundles.export(workspace, bundled[1], tmp_path / "d.zip", checkpoints="all")
 
 
 def test_secrets_stay_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

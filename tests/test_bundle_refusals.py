@@ -31,18 +31,8 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 ORDER = "ledger/order.jsonl"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
-    """A workspace with a run and a verdict, the run's digest, and its bundle."""
-    folder = tmp_path_factory.mktemp("bundle")
-    workspace = folder / "workspace"
-    digest = bundles.make_recorded(workspace, is_replayed=True)
-    bundles.export(workspace, digest, folder / "run.crate.zip")
-    return workspace, digest, folder / "run.crate.zip"
-
-
 @pytest.fixture
-def refused(made: tuple[Path, str, Path], tmp_path: Path) -> Callable[..., str]:
+def refused(bundled: tuple[Path, str, Path], tmp_path: Path) -> Callable[..., str]:
     """Say why a file is refused; nothing may be written."""
 
     def check(bundle: Path, kind: type[CodemixError] = CheckFailed) -> str:
@@ -95,13 +85,13 @@ def info(name: str, mode: int = 0o100644) -> zipfile.ZipInfo:
     ],
 )
 def test_name_that_leads_elsewhere_is_refused(
-    made: tuple[Path, str, Path],
+    bundled: tuple[Path, str, Path],
     tmp_path: Path,
     refused: Callable[..., str],
     name: str,
     what: str,
 ) -> None:
-    evil = packed(made[2], tmp_path / "evil.zip", (info(name), b"x"))
+    evil = packed(bundled[2], tmp_path / "evil.zip", (info(name), b"x"))
     assert what in refused(evil)
 
 
@@ -120,7 +110,7 @@ def test_name_that_leads_elsewhere_is_refused(
     ],
 )
 def test_member_that_is_no_plain_file_is_refused(
-    made: tuple[Path, str, Path],
+    bundled: tuple[Path, str, Path],
     tmp_path: Path,
     refused: Callable[..., str],
     change: Callable[[zipfile.ZipInfo], None],
@@ -128,41 +118,43 @@ def test_member_that_is_no_plain_file_is_refused(
 ) -> None:
     member = info("pins/a.dvc")
     change(member)
-    evil = packed(made[2], tmp_path / "evil.zip", (member, b"/etc/passwd"))
+    evil = packed(bundled[2], tmp_path / "evil.zip", (member, b"/etc/passwd"))
     assert what in refused(evil)
 
 
 def test_bomb_is_refused_without_unpacking_it(
-    made: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
+    bundled: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     bomb = info("ledger/objects/00/" + "0" * 64)
     bomb.compress_type = zipfile.ZIP_DEFLATED
-    evil = packed(made[2], tmp_path / "bomb.zip", (bomb, bytes(50_000_000)))
+    evil = packed(bundled[2], tmp_path / "bomb.zip", (bomb, bytes(50_000_000)))
     assert evil.stat().st_size < 200_000
     assert "is compressed" in refused(evil)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_name_that_is_there_twice_or_in_two_cases_is_refused(
-    made: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
+    bundled: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    twice = packed(made[2], tmp_path / "a.zip", (info("README.txt"), b"x"))
+    twice = packed(bundled[2], tmp_path / "a.zip", (info("README.txt"), b"x"))
     assert "README.txt: is there 2 times" in refused(twice)
-    cases = packed(made[2], tmp_path / "b.zip", (info("pins/data/A.txt.dvc"), b"x"))
+    cases = packed(bundled[2], tmp_path / "b.zip", (info("pins/data/A.txt.dvc"), b"x"))
     assert "only in upper and lower case" in refused(cases)
 
 
 def test_file_that_is_a_folder_too_is_refused(
-    made: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
+    bundled: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    both = packed(made[2], tmp_path / "a.zip", (info("pins/data/a.txt.dvc/b.dvc"), b""))
+    both = packed(
+        bundled[2], tmp_path / "a.zip", (info("pins/data/a.txt.dvc/b.dvc"), b"")
+    )
     assert "is a file and a folder" in refused(both)
 
 
 def test_declared_sizes_must_be_real_ones(
-    made: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
+    bundled: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    data = bytearray(made[2].read_bytes())
+    data = bytearray(bundled[2].read_bytes())
     place = data.index(b"PK\1\2")
     for offset in (20, 24):
         (size,) = struct.unpack_from("<L", data, place + offset)
@@ -175,30 +167,30 @@ def test_declared_sizes_must_be_real_ones(
 
 
 def test_limits_are_looked_at_before_anything_is_read(
-    made: tuple[Path, str, Path],
+    bundled: tuple[Path, str, Path],
     tmp_path: Path,
     refused: Callable[..., str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(bundle_zip, "MAX_MEMBERS", 3)
-        assert "files, more than 3" in refused(made[2])
+        assert "files, more than 3" in refused(bundled[2])
     with monkeypatch.context() as patch:
         patch.setattr(bundle_zip, "MAX_LIST_BYTES", 3)
-        assert "its list of files has" in refused(made[2])
+        assert "its list of files has" in refused(bundled[2])
     with monkeypatch.context() as patch:
         patch.setattr(bundle_zip, "MAX_FILE_BYTES", 3)
-        assert "bytes, more than 3" in refused(made[2])
+        assert "bytes, more than 3" in refused(bundled[2])
 
 
 @pytest.mark.parametrize("where", ["before", "after", "between"])
 def test_bytes_that_are_no_files_are_refused(
-    made: tuple[Path, str, Path],
+    bundled: tuple[Path, str, Path],
     tmp_path: Path,
     refused: Callable[..., str],
     where: str,
 ) -> None:
-    data = made[2].read_bytes()
+    data = bundled[2].read_bytes()
     if where == "before":
         data = b"#!/bin/sh\n" + data
     elif where == "after":
@@ -223,12 +215,12 @@ def test_what_is_no_bundle_is_refused(
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_truncated_bundle_is_refused(
-    made: tuple[Path, str, Path],
+    bundled: tuple[Path, str, Path],
     tmp_path: Path,
     refused: Callable[..., str],
     share: float,
 ) -> None:
-    data = made[2].read_bytes()
+    data = bundled[2].read_bytes()
     (tmp_path / "a.zip").write_bytes(data[: int(len(data) * share)])
     assert "is no bundle, or only a part of one" in refused(tmp_path / "a.zip")
 
@@ -236,12 +228,12 @@ def test_truncated_bundle_is_refused(
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_flipped_bit_is_found_or_changes_nothing(
-    made: tuple[Path, str, Path],
+    bundled: tuple[Path, str, Path],
     tmp_path_factory: pytest.TempPathFactory,
     place: float,
     bit: int,
 ) -> None:
-    data = bytearray(made[2].read_bytes())
+    data = bytearray(bundled[2].read_bytes())
     data[int(place * len(data))] ^= 1 << bit
     folder = tmp_path_factory.mktemp("flipped")
     (folder / "a.zip").write_bytes(data)
@@ -250,7 +242,7 @@ def test_flipped_bit_is_found_or_changes_nothing(
         open_bundle(folder / "a.zip", folder / "opened")
     except (CheckFailed, InputError):
         return
-    assert bundles.read(folder / "a.zip") == bundles.read(made[2])
+    assert bundles.read(folder / "a.zip") == bundles.read(bundled[2])
 
 
 def rename(files: Files, old: str, data: bytes) -> str:
@@ -395,20 +387,20 @@ def strange_checkpoint(files: Files) -> None:
     ],
 )
 def test_forged_bundle_is_refused_though_it_describes_itself_well(
-    made: tuple[Path, str, Path],
+    bundled: tuple[Path, str, Path],
     tmp_path: Path,
     refused: Callable[..., str],
     change: Callable[[Files], None],
     what: str,
 ) -> None:
-    forged = bundles.forge(made[2], tmp_path / "forged.zip", change)
+    forged = bundles.forge(bundled[2], tmp_path / "forged.zip", change)
     assert re.search(what, refused(forged))
 
 
 def test_description_that_does_not_fit_is_refused(
-    made: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
+    bundled: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    files = bundles.read(made[2])
+    files = bundles.read(bundled[2])
     files["README.txt"] += b"more\n"
     files["pins/x.dvc"] = b""
     del files["verify.py"]
@@ -419,16 +411,16 @@ def test_description_that_does_not_fit_is_refused(
 
 
 def test_newer_format_asks_for_a_newer_codemix(
-    made: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
+    bundled: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
-    files = bundles.read(made[2])
+    files = bundles.read(bundled[2])
     files[METADATA] = files[METADATA].replace(b"codemix-bundle-1", b"codemix-bundle-2")
     newer = bundles.write(files, tmp_path / "a.zip")
     assert "use a newer codemix" in refused(newer, InputError)
 
 
 def test_document_that_has_nothing_to_do_with_the_run_is_refused(
-    made: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
+    bundled: tuple[Path, str, Path], tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     def change(files: Files) -> None:
         entry = json.loads(files[entry_name(files)])
@@ -445,28 +437,28 @@ def test_document_that_has_nothing_to_do_with_the_run_is_refused(
         }
         files[ORDER] += canonical_json(line) + b"\n"
 
-    forged = bundles.forge(made[2], tmp_path / "forged.zip", change)
+    forged = bundles.forge(bundled[2], tmp_path / "forged.zip", change)
     assert "has nothing to do with the bundle's entry" in refused(forged)
 
 
 def test_what_was_said_of_a_run_may_stay_behind(
-    made: tuple[Path, str, Path], tmp_path: Path
+    bundled: tuple[Path, str, Path], tmp_path: Path
 ) -> None:
     # A bundle is what somebody chose to give away; its run is whole all the same.
-    forged = bundles.forge(made[2], tmp_path / "forged.zip", lost_document)
+    forged = bundles.forge(bundled[2], tmp_path / "forged.zip", lost_document)
     assert bundles.take(forged, tmp_path / "study").num_new == 1
 
 
 @pytest.fixture
 def signed(
-    made: tuple[Path, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundled: tuple[Path, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Path, str]:
     """A bundle with a signature, and the line of the public key."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    workspace = shutil.copytree(made[0], tmp_path / "signed", symlinks=True)
+    workspace = shutil.copytree(bundled[0], tmp_path / "signed", symlinks=True)
     key = make_key("ana")
-    sign_entry(Ledger.open(workspace), made[1], load_key(key.path))
-    bundle = bundles.export(workspace, made[1], tmp_path / "signed.crate.zip").path
+    sign_entry(Ledger.open(workspace), bundled[1], load_key(key.path))
+    bundle = bundles.export(workspace, bundled[1], tmp_path / "signed.crate.zip").path
     return bundle, str(key.public)
 
 
