@@ -5,7 +5,8 @@ The evaluations stand to the right of this package, so they are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,58 @@ class LossFunction(Protocol):
 
     def __call__(self, tokens: NDArray[np.int32], /) -> NDArray[np.float32]:
         """Return B x L losses in nats for B x (L + 1) tokens."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """What a model goes on from."""
+
+    name: str
+    """Unique within a call: the random keys of its tokens are derived from it, so that
+    they do not depend on what else is asked."""
+    tokens: tuple[int, ...]
+    """EOS and the text, at least one token."""
+    max_tokens: int
+    """Tokens generated at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen."""
+
+    seed: int = 0
+    temperature: float = 0.0
+    """0: the likeliest token, of equal ones the first."""
+    top_p: float = 1.0
+    """Share of the probability that is drawn from, likeliest tokens first."""
+
+
+GREEDY = Sampling()
+
+
+class GenerateFunction(Protocol):
+    """Text from the model with its weights of some step."""
+
+    def __call__(
+        self,
+        prompts: Sequence[Prompt],
+        /,
+        *,
+        sampling: Sampling,
+        is_done: Callable[[Sequence[int]], bool],
+    ) -> list[tuple[int, ...]]:
+        """Go on from each prompt.
+
+        Args:
+            prompts: Any number; each answer is a function of its prompt alone.
+            sampling: How tokens are chosen.
+            is_done: Given the tokens of an answer so far, whether it has come to a stop
+                string. Asked now and then: an answer may go on beyond its stop.
+
+        Returns:
+            The new tokens of each, without the EOS that ended it.
+        """
         ...
 
 

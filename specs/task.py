@@ -1,0 +1,260 @@
+"""The language of evaluation tasks: what is asked, how it is scored, what is pinned.
+
+A task is a YAML file, checked like a spec. It asks its questions in one of four ways:
+`choices` (the likeliest of several), `answer` (generated text against right answers),
+`program` (generated code against tests) or `reply` (generated text, for a judge).
+
+Templates are Jinja, rendered in a sandbox with the fields of one row as variables.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from specs.base import SpecValue
+from specs.quantities import Location, Whole
+from specs.rules import broken
+
+TASK_VERSION = 1
+
+Template = Annotated[str, Field(examples=["Question: {{ question }}\nAnswer:"])]
+"""Jinja, with the fields of a row as variables."""
+
+TaskName = Annotated[
+    str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64, examples=["boolq"])
+]
+
+WAYS = ("choices", "answer", "program", "reply")
+"""The ways to ask; a task has exactly one of them."""
+
+
+class TaskData(SpecValue):
+    """The questions: where they are, and what they must be to the byte."""
+
+    file: Location
+    """Where the questions lie in the workspace: JSONL (plain, `.gz`, `.zst`), parquet
+    or Arrow."""
+
+    published: Annotated[str, Field(min_length=1)] | None = None
+    """Where one gets them, for people: repository, revision, path."""
+
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Digest of the rows, whatever the format of their file: SHA-256 over the canonical
+    JSON of each row's `fields`, with a newline after each. Null: what `codemix pin`
+    finds."""
+
+    rows: Whole | None = None
+    """How many there are; null: as many as there are."""
+
+    split: Annotated[str, Field(min_length=1)]
+    """Which part of the published set this is, such as `validation`."""
+
+    licence: Annotated[str, Field(min_length=1)]
+    """Under which it is published, as far as is known."""
+
+    fields: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    """What a row must have; nothing else of it is seen."""
+
+
+class Shots(SpecValue):
+    """Solved examples before each question."""
+
+    number: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Examples per question."""
+
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Chooses them, for each question by its own key."""
+
+    data: TaskData | None = None
+    """Where they come from; null: the task's own other questions."""
+
+    joined_by: str = "\n\n"
+    """Between examples, and before the question."""
+
+
+class Choices(SpecValue):
+    """The likeliest of several continuations."""
+
+    texts: Annotated[tuple[Template, ...], Field(strict=False)] | Template
+    """The continuations: templates, or one template that names a list of a row."""
+
+    right: Template
+    """Renders to the index of the right one, from 0."""
+
+    contexts: Annotated[tuple[Template, ...], Field(strict=False)] | None = None
+    """Where the choice is in the middle: a prompt per choice, and `texts` holds the one
+    continuation whose likelihood is compared."""
+
+    delimiter: str = " "
+    """Between the prompt and a continuation."""
+
+    score: Literal["accuracy", "accuracy_per_character", "accuracy_per_byte"] = (
+        "accuracy"
+    )
+    """Which of the numbers stands for the task in averages; all are reported."""
+
+
+class Answer(SpecValue):
+    """A generated answer, right if it equals one of several after normalising."""
+
+    accepted: Template
+    """Names the list of right answers of a row, or renders to the only one."""
+
+    stop: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    """Strings at which generation ends; they are not part of the answer."""
+
+    max_tokens: Whole = 32
+    """Tokens generated at most."""
+
+    normalise: Annotated[
+        tuple[Literal["lower", "punctuation", "articles", "spaces"], ...],
+        Field(strict=False),
+    ] = ()
+    """What is taken out of both sides before they are compared, in this order."""
+
+
+class Program(SpecValue):
+    """A generated program, right if its tests pass."""
+
+    source: Template
+    """The program that is run; `completion` is what was generated."""
+
+    solution: Template
+    """A completion that must pass: the task is checked with it."""
+
+    stop: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    """Strings at which generation ends; they are not part of the completion."""
+
+    max_tokens: Whole = 512
+    """Tokens generated at most."""
+
+    samples: Whole = 1
+    """Completions per question."""
+
+    k: Annotated[tuple[Whole, ...], Field(strict=False, min_length=1)] = (1,)
+    """pass@k for these; the first stands for the task in averages."""
+
+    temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """0: the likeliest token always."""
+
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the probability from which a token is drawn, likeliest first."""
+
+    seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Until a program counts as failed."""
+
+
+class Reply(SpecValue):
+    """A generated reply, compared with another's by a judge."""
+
+    reference: Template | None = None
+    """A reply to compare with where there is no other model; null: there is none."""
+
+    stop: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Strings at which generation ends; they are not part of the reply."""
+
+    max_tokens: Whole = 512
+    """Tokens generated at most."""
+
+
+class Overlap(SpecValue):
+    """How a question is looked for in training text."""
+
+    fields: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    """Fields of a row that are looked for."""
+
+    ngram: Annotated[int, Field(ge=3, le=64)] | None = None
+    """Words in a row that count as found; null: the 5th percentile of the questions'
+    lengths, within 8 to 13 (GPT-3)."""
+
+
+class Task(SpecValue):
+    """One evaluation task."""
+
+    codemix_task: Literal[1]
+    """Version of this language."""
+
+    name: TaskName
+    """Unique among the tasks of an experiment."""
+
+    version: Whole
+    """Raised whenever a number could change."""
+
+    description: str = ""
+    """For people."""
+
+    assumed: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """What the study leaves unsaid and this declaration chose, for people."""
+
+    data: TaskData
+    """The questions."""
+
+    prompt: Template
+    """What the model sees before a continuation."""
+
+    choices: Choices | None = None
+    """Asks for the likeliest of several."""
+
+    answer: Answer | None = None
+    """Asks for a text that equals a right answer."""
+
+    program: Program | None = None
+    """Asks for code that passes tests."""
+
+    reply: Reply | None = None
+    """Asks for a text that a judge compares."""
+
+    shots: Shots = Shots()
+    """Solved examples before each question."""
+
+    limit: Whole | None = None
+    """Questions asked at most, chosen by a seeded order; null: all."""
+
+    cluster: str | None = None
+    """Field whose equal values make questions depend on each other, such as a passage
+    with several questions; null: each stands alone."""
+
+    chance: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """What guessing scores."""
+
+    contamination: Overlap | None = None
+    """How its questions are looked for in training text; null: it can't be."""
+
+    @model_validator(mode="after")
+    def _asks_in_one_way(self) -> Self:
+        ways = [way for way in WAYS if getattr(self, way) is not None]
+        if len(ways) != 1:
+            got = " and ".join(ways) or "none"
+            raise broken(
+                f"must ask in one way, got {got}", f"keep one of {', '.join(WAYS)}"
+            )
+        return self
+
+    @property
+    def way(self) -> str:
+        """How it asks: the one of `WAYS` that it has."""
+        return next(way for way in WAYS if getattr(self, way) is not None)
+
+
+class Suite(SpecValue):
+    """Tasks that are averaged."""
+
+    codemix_suite: Literal[1]
+    """Version of this language."""
+
+    name: TaskName
+    """What a spec calls it."""
+
+    version: Whole
+    """Raised whenever a number could change."""
+
+    description: str = ""
+    """For people."""
+
+    tasks: Annotated[tuple[TaskName, ...], Field(strict=False, min_length=1)]
+    """Averaged with equal weights."""
+
+    assumed: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """What the study leaves unsaid and this list chose, for people."""
