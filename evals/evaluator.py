@@ -7,8 +7,10 @@ things: can this be scored at all, read what is scored, score these weights.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from evals.baselines import measure_baselines
+from evals.catalogue import declared_benchmarks
 from evals.scores import LossFunction, Score
 from evals.scoring import Scorer
 from evals.suites import (
@@ -19,6 +21,7 @@ from evals.suites import (
 )
 from runtime.prepared import open_stores
 from runtime.ready import Ready
+from specs.benchmarks import Benchmarks
 from specs.experiment import Experiment
 
 
@@ -32,6 +35,10 @@ class Evaluator:
     def check(self, experiment: Experiment) -> None:
         """Refuse what this version can't score, before any work is done."""
         check_suites(experiment)
+
+    def declare(self, experiment: Experiment, workspace: Path) -> Benchmarks:
+        """Return the benchmark tasks that a spec asks for, as they are declared."""
+        return declared_benchmarks(experiment, workspace)
 
     def prepare(self, ready: Ready) -> Score | None:
         """Read everything that is going to be scored.

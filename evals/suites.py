@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 
+from evals.catalogue import check_names
 from evals.choices import check_questions, score_choices
 from evals.heldout import (
     DEFAULT_MAX_TOKENS,
@@ -18,14 +19,8 @@ from evals.heldout import (
 from evals.questions import EncodedQuestion, encode_question, read_questions
 from evals.scores import Score, SplitStore, TextCodec
 from evals.scoring import Scorer
-from specs.errors import InputError, Problem, SpecError
+from specs.errors import Problem, SpecError
 from specs.experiment import Experiment
-from specs.names import did_you_mean
-
-SUITES = ("heldout", "choices")
-
-LATER_SUITES = ("nl-reasoning", "world-knowledge", "code", "quick")
-"""Names that are taken for suites of benchmarks to come."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,30 +35,20 @@ class PreparedEvals:
 
 
 def check_suites(experiment: Experiment) -> None:
-    """Refuse suites that this version can't score.
+    """Refuse what there is nothing to score with.
 
     Raises:
-        SpecError: A suite is unknown, or there is nothing held out for it.
-        InputError: All are known, but some come with a later version.
+        SpecError: A suite or task is unknown, or there is nothing held out for it.
     """
-    unknown: list[Problem] = []
-    later: list[Problem] = []
+    problems = check_names(experiment)
     for index, evaluation in enumerate(experiment.evals):
-        path, suite = f"evals.{index}.suite", evaluation.suite
-        if suite in LATER_SUITES:
-            what = f"the suite {suite!r} comes with a later version"
-            later.append(Problem(path=path, what=what, fix="delete it for now"))
-        elif suite not in SUITES:
-            fix = did_you_mean(suite, [*SUITES, *LATER_SUITES])
-            unknown.append(Problem(path=path, what=f"unknown suite {suite!r}", fix=fix))
-        elif suite == "heldout" and not heldout_sources(experiment):
+        if evaluation.suite == "heldout" and not heldout_sources(experiment):
             what = "no source holds out any documents to score"
             fix = "set holdout of a source above 0"
-            unknown.append(Problem(path=path, what=what, fix=fix))
-    if unknown:
-        raise SpecError([*unknown, *later])
-    if later:
-        raise InputError(later)
+            path = f"evals.{index}.suite"
+            problems.append(Problem(path=path, what=what, fix=fix))
+    if problems:
+        raise SpecError(problems)
 
 
 def heldout_sources(experiment: Experiment) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ where all that decides them is the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -20,7 +20,7 @@ from ledger.objects import ObjectStore
 from ledger.recorder import RunFacts
 from ledger.series import decode_series, encode_series
 from ledger.store import Ledger
-from specs.canonical import digest_of
+from ledger.wanted import Wanted, wanted_by
 from specs.errors import InputError
 from specs.experiment import Experiment, Logging
 from specs.lock import Lock
@@ -47,51 +47,6 @@ class TakenOver(NamedTuple):
     stage: StageFacts
     checkpoint: CheckpointFacts
     scores: tuple[ScoreFacts, ...]
-
-
-class Wanted(NamedTuple):
-    """What a run records of a stage, besides its trace."""
-
-    logging: Logging
-    suites: Mapping[str, str]
-    """Suite -> digest of all that decides its scores, the weights left out."""
-
-
-def wanted_by(
-    experiment: Experiment, lock: Lock, packages: Mapping[str, str]
-) -> Wanted:
-    """Return what a run records of its stages.
-
-    Args:
-        experiment: Its spec.
-        lock: With the token stores of all sources.
-        packages: Package of ours -> digest of its files.
-    """
-    suites: dict[str, list[Any]] = {}
-    for index, evaluation in enumerate(experiment.evals):
-        locked = lock.inputs.get(f"evals.{index}")
-        files = [file.sha256 for file in locked.files] if locked is not None else []
-        # Its place in the list may be part of the name of its scores.
-        one = {"index": index, "suite": evaluation.to_json(), "files": files}
-        suites.setdefault(evaluation.suite, []).append(one)
-    heldout = {
-        name: lock.stores[name].manifest_sha256
-        for name, source in experiment.sources.items()
-        if source.holdout > 0 and name in lock.stores
-    }
-    return Wanted(
-        logging=experiment.logging,
-        suites={
-            suite: digest_of(
-                {
-                    "asked": asked,
-                    "heldout": heldout if suite == "heldout" else None,
-                    "code": packages.get("evals"),
-                }
-            )
-            for suite, asked in suites.items()
-        },
-    )
 
 
 def runs_with(ledger: Ledger, texts: Iterable[str]) -> Iterator[Stored]:
@@ -236,7 +191,6 @@ def _same_scores(
     lock = Lock.model_validate(objects.get_json(entry.lock))
     experiment = Experiment.model_validate(entry.spec)
     had = wanted_by(experiment, lock, entry.code.packages).suites
-    every = wanted.logging.heldout_every_steps
     return tuple(
         score
         for score in entry.scores
@@ -244,7 +198,7 @@ def _same_scores(
         and had.get(_kind(score.suite)) == wanted.suites.get(_kind(score.suite))
         and (
             score.step == stage.stop_step
-            or (every is not None and score.step % every == 0)
+            or wanted.is_scored_within(_kind(score.suite), score.step)
         )
     )
 

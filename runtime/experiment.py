@@ -118,7 +118,9 @@ def run(
         agree(processes, spec=experiment_digest(experiment), options=options)
         ready = ready_together(
             processes,
-            lambda: ready_spec(spec_path, progress=listeners.progress),
+            lambda: ready_spec(
+                spec_path, declare=evaluator.declare, progress=listeners.progress
+            ),
             lambda _: read_spec(spec_path),
         )
         processes.agree({"lock": ready.lock.digest})

@@ -10,8 +10,11 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from runtime.documents import format_of
+from runtime.question_rows import QUESTION_SUFFIXES
+from specs.benchmarks import NO_BENCHMARKS, Benchmarks
 from specs.errors import InputError, Problem
 from specs.experiment import Experiment
+from specs.task import TaskData
 
 OWN_FOLDERS = frozenset({".dvc", ".git", ".codemix"})
 """Folders of the workspace that hold no data."""
@@ -28,10 +31,15 @@ class Input:
     """One thing of a spec that is pinned."""
 
     key: str
-    """`sources.NAME`, `tokenizer` or `evals.INDEX`, as in the lock."""
+    """`sources.NAME`, `tokenizer`, `evals.INDEX`, `tasks.NAME` or `shots.NAME`, as in
+    the lock."""
     uri: str
     format: str | None
     """The source's `format`; null for a single file that isn't a source."""
+    others: tuple[str, ...] = ()
+    """Files that do as well where `uri` is not there."""
+    published: str | None = None
+    """Where one gets it, for people."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,9 @@ class Located:
     is_folder: bool = False
 
 
-def inputs_of(experiment: Experiment) -> tuple[Input, ...]:
+def inputs_of(
+    experiment: Experiment, benchmarks: Benchmarks = NO_BENCHMARKS
+) -> tuple[Input, ...]:
     """Return everything that a spec names, sources first."""
     inputs = [
         Input(f"sources.{name}", source.uri, source.format)
@@ -56,7 +66,22 @@ def inputs_of(experiment: Experiment) -> tuple[Input, ...]:
     for index, evaluation in enumerate(experiment.evals):
         if evaluation.file is not None:
             inputs.append(Input(f"evals.{index}", evaluation.file, None))
+    for name, task in sorted(benchmarks.tasks.items()):
+        inputs.append(_questions(f"tasks.{name}", task.data))
+        if task.shots.data is not None:
+            inputs.append(_questions(f"shots.{name}", task.shots.data))
     return tuple(inputs)
+
+
+def _questions(key: str, data: TaskData) -> Input:
+    """Return the file of a benchmark; the same rows in another format do as well."""
+    stem = data.file
+    for suffix in QUESTION_SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    others = tuple(
+        stem + suffix for suffix in QUESTION_SUFFIXES if stem + suffix != data.file
+    )
+    return Input(key, data.file, None, others, data.published)
 
 
 def download_path(wanted: Input) -> str | None:
@@ -98,6 +123,9 @@ def locate(wanted: Input, workspace: Path) -> Located:
             to read them.
     """
     path = download_path(wanted) or _inside(wanted, wanted.uri)
+    if not (workspace / path).exists():
+        here = (other for other in wanted.others if (workspace / other).is_file())
+        path = next(here, path)
     place = workspace / path
     if place.is_file():
         located = Located((path,), (path,))
@@ -108,10 +136,12 @@ def locate(wanted: Input, workspace: Path) -> Located:
         located = Located(files, files)
     else:
         raise InputError(
-            "no such file",
+            NO_SUCH_FILE,
             file=path,
             path=wanted.key,
-            fix="correct the path, or put it there",
+            fix=f"get it from {wanted.published}"
+            if wanted.published
+            else "correct the path, or put it there",
         )
     _check_files(wanted, located, workspace)
     return located

@@ -15,6 +15,7 @@ from pathlib import Path
 from ledger.dvc_files import tracked_by_git
 from ledger.dvc_store import DvcStore
 from runtime.amendment import check_prefix_data
+from runtime.benchmarks import with_digests
 from runtime.documents import count_documents, format_of
 from runtime.hashing import FileHash
 from runtime.inputs import (
@@ -29,6 +30,7 @@ from runtime.pinned import check_pinned as check_pinned
 from runtime.progress import Listener, ignore_progress
 from runtime.store_identity import store_identity, tokenizer_identity
 from runtime.tracking import track
+from specs.benchmarks import NO_BENCHMARKS, Benchmarks
 from specs.errors import InputError, Problem
 from specs.experiment import Experiment
 from specs.loading import load_lock, lock_path, save_lock
@@ -42,6 +44,7 @@ def pin(
     experiment: Experiment,
     workspace: Path,
     progress: Listener = ignore_progress,
+    benchmarks: Benchmarks = NO_BENCHMARKS,
 ) -> Lock:
     """Track every input of a spec with DVC and write the spec's lock.
 
@@ -52,6 +55,7 @@ def pin(
         experiment: What the file holds.
         workspace: The folder that holds `.dvc/`.
         progress: Told how far it is.
+        benchmarks: What the spec asks for, as it is declared.
 
     Returns:
         The lock, as written. Stores that were prepared from the same bytes stay in it.
@@ -61,11 +65,14 @@ def pin(
             stages were trained on that the experiment goes on from.
     """
     store = DvcStore(workspace)
-    inputs = inputs_of(experiment)
+    inputs = inputs_of(experiment, benchmarks)
     # Before anything is downloaded, so that all problems are told in one pass.
     located = _locate_all(inputs, store)
     if _download(inputs, store):
         located = _locate_all(inputs, store)
+    benchmarks = with_digests(
+        benchmarks, {key: workspace / one.files[0] for key, one in located.items()}
+    )
     hashes = track(list(located.values()), store, progress)
     lock = Lock(
         lock=1,
@@ -74,6 +81,7 @@ def pin(
             wanted.key: _locked(wanted, located[wanted.key], store, hashes)
             for wanted in inputs
         },
+        benchmarks=benchmarks,
     )
     check_prefix_data(experiment, lock, workspace)
     lock = _with_stores(lock, experiment, lock_path(spec_path))
@@ -147,7 +155,7 @@ def _locked(
     for path in located.files:
         found = hashes[path]
         file_format = format_of(path, wanted.format) if wanted.format else None
-        if wanted.key.startswith("evals."):
+        if wanted.key.startswith(("evals.", "tasks.", "shots.")):
             file_format = format_of(path, "auto")
         files.append(
             LockedFile(

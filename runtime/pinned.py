@@ -26,7 +26,7 @@ def check_covers(experiment: Experiment, lock: Lock) -> None:
     Raises:
         InputError: With every input that is missing, unknown or elsewhere.
     """
-    wanted = {one.key: one for one in inputs_of(experiment)}
+    wanted = {one.key: one for one in inputs_of(experiment, lock.benchmarks)}
     problems = [
         Problem(
             what="is in the spec but not in the lock",
@@ -74,7 +74,7 @@ def check_pinned(
     """
     check_covers(experiment, lock)
     checker = _Checker(lock, workspace, progress)
-    for wanted in inputs_of(experiment):
+    for wanted in inputs_of(experiment, lock.benchmarks):
         checker.check(wanted, lock.inputs[wanted.key])
     if checker.problems:
         raise InputError(checker.problems)

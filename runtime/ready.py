@@ -11,6 +11,7 @@ import numpy as np
 from ledger.entry import Entry
 from ledger.store import Ledger
 from runtime.amendment import check_prefix_data
+from runtime.benchmarks import Declare, check_declared, nothing_declared
 from runtime.fetch import fetch_missing
 from runtime.permutation import Ints
 from runtime.pin import pin
@@ -107,11 +108,21 @@ def read_entry(entry: Entry, ledger: Ledger, workspace: Path, lock: Lock) -> Rea
     return _opened(experiment, raw_spec, lock, workspace)
 
 
-def ready_spec(spec_path: Path, *, progress: Listener = ignore_progress) -> Ready:
+def ready_spec(
+    spec_path: Path,
+    *,
+    declare: Declare = nothing_declared,
+    progress: Listener = ignore_progress,
+) -> Ready:
     """Check a spec and bring its data to where training can read it.
 
     A spec without a lock is pinned first. A lock that is there is never changed
     silently: what differs from it is an error.
+
+    Args:
+        spec_path: The spec.
+        declare: Tells the benchmarks that it asks for.
+        progress: Told how far it is.
 
     Raises:
         SpecError: The spec is wrong, or goes over a source too often.
@@ -120,9 +131,11 @@ def ready_spec(spec_path: Path, *, progress: Listener = ignore_progress) -> Read
     experiment = load_experiment(spec_path)
     workspace = find_workspace(spec_path)
     path = lock_path(spec_path)
+    declared = declare(experiment, workspace)
     if not path.exists():
-        pin(spec_path, experiment, workspace, progress)
+        pin(spec_path, experiment, workspace, progress, declared)
     locked = load_lock(path)
+    check_declared(declared, locked.benchmarks, str(spec_path))
     check_prefix_data(experiment, locked, workspace)
     found = _made_ready(
         experiment, spec_path.read_text("utf-8"), locked, workspace, progress

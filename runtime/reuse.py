@@ -16,8 +16,9 @@ from ledger.entry import Entry, StageFacts
 from ledger.facts import Fingerprint, ObjectRef, Sha256
 from ledger.provenance import package_digests
 from ledger.recorder import Recorder, TensorFacts
-from ledger.reuse import FinishedStage, finished_stages, missing_suites, wanted_by
+from ledger.reuse import FinishedStage, finished_stages, missing_suites
 from ledger.store import Ledger
+from ledger.wanted import wanted_by
 from runtime.places import checkpoint_location
 from runtime.progress import Warn
 from runtime.scoring import Score

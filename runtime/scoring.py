@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ledger.facts import JsonObject
 from runtime.ready import Ready
+from specs.benchmarks import Benchmarks
 from specs.experiment import Experiment
 
 # B rows per call, L tokens scored per row
@@ -103,6 +105,14 @@ class Evaluator(Protocol):
 
     def check(self, experiment: Experiment) -> None:
         """Refuse what can't be scored, before any work is done."""
+
+    def declare(self, experiment: Experiment, workspace: Path) -> Benchmarks:
+        """Return the benchmark tasks that a spec asks for, as they are declared.
+
+        Raises:
+            SpecError: With every unknown name and wrong task file.
+        """
+        ...
 
     def prepare(self, ready: Ready) -> Score | None:
         """Read everything that is going to be scored; return baselines for scale."""

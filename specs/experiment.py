@@ -10,8 +10,9 @@ from specs.base import SpecValue
 from specs.canonical import digest_of
 from specs.checks import experiment_rules
 from specs.data import Name, Source, Tokenizer, Weights
+from specs.evaluation import Evaluation
 from specs.model import AdamW, Model, Precision
-from specs.quantities import MAX_COUNT, Location, Whole
+from specs.quantities import MAX_COUNT, Whole
 from specs.rules import Broken, broken, raise_broken, shown
 from specs.stages import Batch, Stage
 
@@ -97,26 +98,6 @@ class Logging(SpecValue):
 
     heldout_every_steps: Whole | None = None
     """Steps between held-out losses during training; null: at stage ends only."""
-
-
-class Evaluation(SpecValue):
-    """One suite of scores, taken at the end of every stage."""
-
-    suite: Annotated[
-        str, Field(pattern=r"^[a-z][a-z0-9_-]*$", examples=["heldout", "choices"])
-    ]
-    """`heldout`, `choices`, or the name of a suite of benchmarks."""
-
-    file: Annotated[Location, Field(examples=["evals/questions.jsonl"])] | None = None
-    """Questions for `choices`: a JSONL file, pinned like a source."""
-
-    @model_validator(mode="after")
-    def _choices_need_questions(self) -> Self:
-        if self.suite == "choices" and self.file is None:
-            raise broken("is required by the suite choices", "name a file", "file")
-        if self.suite == "heldout" and self.file is not None:
-            raise broken("has no use in the suite heldout", "delete it", "file")
-        return self
 
 
 class Amends(SpecValue):
@@ -208,7 +189,7 @@ class Experiment(SpecValue):
     """In the order in which they are trained."""
 
     evals: Annotated[tuple[Evaluation, ...], Field(strict=False)] = ()
-    """What is scored at the end of every stage."""
+    """What is scored at the end of every stage, or more often."""
 
     checkpoints: Checkpoints = Checkpoints()
     """When the state is saved."""

@@ -13,6 +13,7 @@ from specs.canonical import digest_of
 from specs.experiment import Experiment
 from specs.lock import Lock
 from specs.plan import Plan, PlannedStage
+from specs.task import task_digest
 
 # Fields of a planned stage that change no bit of its result.
 _WITHOUT_EFFECT = {"name", "accumulation"}
@@ -57,12 +58,24 @@ def run_identity(experiment: Experiment, lock: Lock, stages: list[str]) -> str:
                 for name, locked in lock.inputs.items()
                 if name.startswith("evals.")
             },
+            **_asked(lock),
             "name": experiment.name,
             "checkpoints": experiment.checkpoints.to_json(),
             "logging": experiment.logging.to_json(),
             "determinism": experiment.determinism,
         }
     )
+
+
+def _asked(lock: Lock) -> dict[str, Any]:
+    """What is asked of benchmark tasks, where there are any."""
+    benchmarks = lock.benchmarks
+    if not benchmarks.tasks:
+        return {}
+    return {
+        "tasks": {name: task_digest(one) for name, one in benchmarks.tasks.items()},
+        "asked": [asked.to_json() for asked in benchmarks.asked],
+    }
 
 
 def _own_part(plan: Plan, lock: Lock, stage: PlannedStage) -> dict[str, Any]:

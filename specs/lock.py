@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from specs.base import Value
+from specs.benchmarks import NO_BENCHMARKS, Benchmarks
 
 
 class LockedFile(Value):
@@ -63,7 +66,13 @@ class Lock(Value):
     codemix: str
     """Version of codemix that wrote it."""
     inputs: dict[str, LockedInput]
-    """`sources.NAME`, `tokenizer`, `evals.INDEX` -> what is pinned."""
+    """`sources.NAME`, `tokenizer`, `evals.INDEX`, `tasks.NAME` and `shots.NAME` -> what
+    is pinned."""
+    benchmarks: Annotated[
+        Benchmarks, Field(exclude_if=lambda found: not found.tasks)
+    ] = NO_BENCHMARKS
+    """The tasks that are scored, as they were declared when the lock was written. A run
+    goes by these."""
     stores: dict[str, LockedStore] = {}
     """Source name -> its token store; empty until prepared."""
     tokenizer_sha256: str | None = None

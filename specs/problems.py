@@ -24,18 +24,26 @@ from specs.rules import Broken, BrokenRules, Place, shown
 _NAME_RULE = "must be lower-case letters, digits and underscores, a letter first"
 
 
-def problems_of(error: ValidationError, document: Document) -> list[Problem]:
-    """Turn validation errors into problems, each with file, line, rule, value, fix."""
+def problems_of(
+    error: ValidationError, document: Document, model: type[BaseModel] = Experiment
+) -> list[Problem]:
+    """Turn validation errors into problems, each with file, line, rule, value, fix.
+
+    Args:
+        error: What pydantic found.
+        document: What it looked at.
+        model: The type of the whole document.
+    """
     details = error.errors(include_url=False)
     rules: list[Broken] = []
     missing = [one["loc"] for one in details if one["type"] == "missing"]
     extra = [one["loc"] for one in details if one["type"] == "extra_forbidden"]
-    meant = _meant_keys(extra, missing, document)
+    meant = _meant_keys(extra, missing, document, model)
     for one in details:
         if one["type"] == "missing" and one["loc"] in meant.values():
             continue
-        rules.extend(_rules_of(one, document.value, meant.get(one["loc"])))
-    if any(one["loc"] for one in details):
+        rules.extend(_rules_of(one, document.value, model, meant.get(one["loc"])))
+    if model is Experiment and any(one["loc"] for one in details):
         # The rules across fields had no valid fields to look at; names can be checked.
         told = {rule.place for rule in rules} | set(meant.values())
         names = name_rules(document.value)
@@ -72,14 +80,17 @@ def _inside(value: Any, part: str | int) -> Any:
 
 
 def _meant_keys(
-    extra: list[Place], missing: list[Place], document: Document
+    extra: list[Place],
+    missing: list[Place],
+    document: Document,
+    top: type[BaseModel],
 ) -> dict[Place, Place]:
     """Pair each unknown key with the known key it was probably meant to be."""
     meant: dict[Place, Place] = {}
     for loc in extra:
         parent = loc[:-1]
         absent = [str(other[-1]) for other in missing if other[:-1] == parent]
-        model = model_at(Experiment, parent)
+        model = model_at(top, parent)
         # What a parent file says may be said again; the same file says it once.
         place = plain_place(loc, document.value)
         file = document.mark_at(place).file
@@ -95,7 +106,9 @@ def _meant_keys(
     return meant
 
 
-def _rules_of(one: ErrorDetails, value: Any, meant: Place | None) -> list[Broken]:
+def _rules_of(
+    one: ErrorDetails, value: Any, top: type[BaseModel], meant: Place | None
+) -> list[Broken]:
     """Turn one validation error into rules; ours may carry several."""
     loc = one["loc"]
     place = plain_place(loc, value)
@@ -103,9 +116,9 @@ def _rules_of(one: ErrorDetails, value: Any, meant: Place | None) -> list[Broken
     if isinstance(cause, BrokenRules):
         return [Broken(r.what, r.fix, (*place, *r.place)) for r in cause.broken]
     if one["type"] == "missing":
-        return [Broken("is required", _fix_of_missing(loc), place)]
+        return [Broken("is required", _fix_of_missing(loc, top), place)]
     if one["type"] == "extra_forbidden":
-        return [Broken("unknown key", _fix_of_extra(loc, meant), place)]
+        return [Broken("unknown key", _fix_of_extra(loc, top, meant), place)]
     if loc[-1:] == ("[key]",):
         return [Broken(f"{_NAME_RULE}, got {shown(one['input'])}", "rename it", place)]
     if one["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -114,10 +127,10 @@ def _rules_of(one: ErrorDetails, value: Any, meant: Place | None) -> list[Broken
     return [Broken(what, fix, place)]
 
 
-def _fix_of_extra(loc: Place, meant: Place | None) -> str:
+def _fix_of_extra(loc: Place, top: type[BaseModel], meant: Place | None) -> str:
     if meant is not None:
         return f"did you mean {str(meant[-1])!r}?"
-    model: type[BaseModel] | None = model_at(Experiment, loc[:-1])
+    model = model_at(top, loc[:-1])
     keys = known_keys(model) if model is not None else []
     close = suggestion(str(loc[-1]), keys)
     if close is not None:
@@ -125,8 +138,8 @@ def _fix_of_extra(loc: Place, meant: Place | None) -> str:
     return f"delete it; known keys: {', '.join(keys)}"
 
 
-def _fix_of_missing(loc: Place) -> str:
-    model = model_at(Experiment, loc[:-1])
+def _fix_of_missing(loc: Place, top: type[BaseModel]) -> str:
+    model = model_at(top, loc[:-1])
     if model is Model and loc[-1] in PRESETS["debug"]:
         return f"add '{loc[-1]}:', or name a preset: {', '.join(PRESETS)}"
     key = str(loc[-1])

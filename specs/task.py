@@ -14,6 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from specs.base import SpecValue
+from specs.canonical import digest_of
 from specs.quantities import Location, Whole
 from specs.rules import broken
 
@@ -238,6 +239,24 @@ class Task(SpecValue):
         return next(way for way in WAYS if getattr(self, way) is not None)
 
 
+_FOR_PEOPLE = {"description", "assumed", "contamination"}
+_FOR_FINDING = {"file", "published", "licence", "split"}
+
+
+def task_digest(task: Task) -> str:
+    """Digest over all of a declaration that can change what the task gives.
+
+    Where its questions lie does not count, and what they are does.
+    """
+    counted = task.to_json()
+    for key in _FOR_PEOPLE:
+        del counted[key]
+    for data in (counted["data"], counted["shots"]["data"] or {}):
+        for key in _FOR_FINDING & data.keys():
+            del data[key]
+    return digest_of(counted)
+
+
 class Suite(SpecValue):
     """Tasks that are averaged."""
 
@@ -255,6 +274,10 @@ class Suite(SpecValue):
 
     tasks: Annotated[tuple[TaskName, ...], Field(strict=False, min_length=1)]
     """Averaged with equal weights."""
+
+    limit: Whole | None = None
+    """Questions of each task at most, chosen by a seeded order; null: what the task
+    says."""
 
     assumed: Annotated[tuple[str, ...], Field(strict=False)] = ()
     """What the study leaves unsaid and this list chose, for people."""

@@ -19,11 +19,11 @@ from ledger.reuse import (
     runs_with,
     stage_to_take,
     take_over,
-    wanted_by,
 )
 from ledger.run_recorder import RunRecorder
 from ledger.series import decode_series
 from ledger.store import Ledger
+from ledger.wanted import wanted_by
 from specs.experiment import Experiment
 from specs.lock import LockedStore
 from specs.resolve import plan_experiment
@@ -41,6 +41,12 @@ def store(manifest: str) -> LockedStore:
     )
 
 
+EVALS = {
+    "heldout": {"suite": "heldout"},
+    "choices": {"suite": "choices", "file": "quiz.jsonl"},
+}
+
+
 def facts_of(
     name: str, *, manifest: str = "bytes", evals: Any = ("heldout",), **fields: Any
 ) -> Any:
@@ -48,7 +54,7 @@ def facts_of(
     changes = {
         "name": name,
         "sources": {"text": {"uri": "data/*.txt", "max_epochs": 100, "holdout": 0.1}},
-        "evals": [{"suite": suite} for suite in evals],
+        "evals": [EVALS[suite] for suite in evals],
         **fields.pop("spec", {}),
     }
     experiment = Experiment.model_validate({**SPEC, **changes})
@@ -133,8 +139,8 @@ def test_metrics_are_taken_over_at_the_steps_that_are_asked_for(ledger: Ledger) 
         ({}, True),
         ({"manifest": "other bytes"}, False),
         ({"evals": ()}, False),
-        ({"evals": ("heldout", "code")}, True),
-        ({"evals": ("code", "heldout")}, False),
+        ({"evals": ("heldout", "choices")}, True),
+        ({"evals": ("choices", "heldout")}, False),
     ],
     ids=str,
 )
@@ -148,7 +154,9 @@ def test_scores_are_taken_over_where_all_that_decides_them_is_the_same(
     wanted = wanted_by(asked.experiment, asked.lock, asked.code.packages)
     missing = missing_suites(found, wanted, ledger.objects)
     expected = change.get("evals", ("heldout",))
-    assert list(missing) == [one for one in expected if one == "code" or not is_taken]
+    assert list(missing) == [
+        one for one in expected if one == "choices" or not is_taken
+    ]
 
 
 def test_scores_of_other_evaluation_code_are_not_taken_over(ledger: Ledger) -> None:

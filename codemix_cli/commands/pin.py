@@ -20,12 +20,16 @@ def command(spec: Path) -> Result:
     Every source, tokenizer and file of questions becomes tracked by DVC, and its digest
     enters the lock beside the spec. Commit the lock: it is half of the experiment.
     """
+    from evals.catalogue import declared_benchmarks
     from runtime.pin import pin
     from specs.loading import lock_path
 
     opened = open_spec(spec)
+    benchmarks = declared_benchmarks(opened.experiment, opened.workspace)
     with open_meter() as meter:
-        lock = pin(spec, opened.experiment, opened.workspace, progress=listener(meter))
+        lock = pin(
+            spec, opened.experiment, opened.workspace, listener(meter), benchmarks
+        )
     rows = [
         [
             name,

@@ -1,0 +1,151 @@
+"""Which benchmarks a spec asks for: names in its `evals`, looked up.
+
+A name is a suite or a task that comes with codemix; a path is a task file of the
+workspace. Nothing is read here but those files: no data, and no library that is slow to
+import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from specs.benchmarks import Asked, Benchmarks
+from specs.errors import CodemixError, Problem, SpecError
+from specs.evaluation import OWN_SUITES, Evaluation
+from specs.experiment import Experiment
+from specs.names import did_you_mean
+from specs.quantities import check_location
+from specs.rules import BrokenRules
+from specs.task import Suite, Task
+from specs.task_files import load_suite, load_task
+
+TASKS = Path(__file__).parent / "tasks"
+SUITES = TASKS / "suites"
+
+FILE_SUFFIXES = (".yaml", ".yml")
+
+
+def task_names() -> list[str]:
+    """Return the names of the tasks that come with codemix, sorted."""
+    return sorted(path.stem for path in TASKS.glob("*.yaml"))
+
+
+def suite_names() -> list[str]:
+    """Return the names of the suites that come with codemix, sorted."""
+    return sorted(path.stem for path in SUITES.glob("*.yaml"))
+
+
+def check_names(experiment: Experiment) -> list[Problem]:
+    """Find names in a spec's evals that there is nothing of; no file is opened."""
+    problems = []
+    for item, evaluation in enumerate(experiment.evals):
+        suite = evaluation.suite
+        if suite is not None and suite not in (*OWN_SUITES, *suite_names()):
+            fix = did_you_mean(suite, [*OWN_SUITES, *suite_names()])
+            what = f"unknown suite {suite!r}"
+            path = f"evals.{item}.suite"
+            problems.append(Problem(path=path, what=what, fix=fix))
+        for place, name in enumerate(evaluation.tasks or ()):
+            if not name.endswith(FILE_SUFFIXES) and name not in task_names():
+                fix = did_you_mean(name, task_names())
+                path = f"evals.{item}.tasks.{place}"
+                what = f"unknown task {name!r}"
+                problems.append(Problem(path=path, what=what, fix=fix))
+    return problems
+
+
+def declared_benchmarks(experiment: Experiment, workspace: Path) -> Benchmarks:
+    """Read all tasks that a spec asks for.
+
+    Args:
+        experiment: The spec.
+        workspace: The folder that task files are named from.
+
+    Raises:
+        SpecError: With every unknown name, wrong file, and name that means two tasks.
+    """
+    found = _Declared(workspace)
+    found.problems += check_names(experiment)
+    if not found.problems:
+        for item, evaluation in enumerate(experiment.evals):
+            if evaluation.suite not in OWN_SUITES:
+                found.add(item, evaluation)
+    if found.problems:
+        raise SpecError(found.problems)
+    return Benchmarks(tasks=found.tasks, asked=tuple(found.asked))
+
+
+def shipped_task(name: str) -> Task:
+    """Load a task that comes with codemix."""
+    return load_task(TASKS / f"{name}.yaml", shown_as=f"evals/tasks/{name}.yaml")
+
+
+def shipped_suite(name: str) -> Suite:
+    """Load a suite that comes with codemix."""
+    path = SUITES / f"{name}.yaml"
+    return load_suite(path, shown_as=f"evals/tasks/suites/{name}.yaml")
+
+
+class _Declared:
+    """Collects what is asked for, and every problem with it."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.tasks: dict[str, Task] = {}
+        self.asked: list[Asked] = []
+        self.problems: list[Problem] = []
+        self._workspace = workspace
+
+    def add(self, item: int, evaluation: Evaluation) -> None:
+        """Read what one item of a spec's evals names."""
+        suite, limit = None, evaluation.limit
+        if evaluation.suite is not None:
+            suite = shipped_suite(evaluation.suite)
+            names, limit = suite.tasks, limit or suite.limit
+        else:
+            names = evaluation.tasks or ()
+        tasks = [_limited(task, limit) for task in self._read(item, names)]
+        for task in tasks:
+            other = self.tasks.setdefault(task.name, task)
+            if other != task:
+                what = f"two different tasks are called {task.name!r}"
+                fix = "rename the one that is yours"
+                path = f"evals.{item}"
+                self.problems.append(Problem(path=path, what=what, fix=fix))
+        name = None
+        if suite is not None:
+            is_own = evaluation.limit in (None, suite.limit)
+            name = suite.name if is_own else f"{suite.name}-{evaluation.limit}"
+        self.asked.append(
+            Asked(
+                item=item,
+                suite=name,
+                version=None if suite is None else suite.version,
+                tasks=tuple(task.name for task in tasks),
+            )
+        )
+
+    def _read(self, item: int, names: tuple[str, ...]) -> Iterator[Task]:
+        for place, name in enumerate(names):
+            path = f"evals.{item}.tasks.{place}"
+            try:
+                if name.endswith(FILE_SUFFIXES):
+                    check_location(name)
+                    yield load_task(self._workspace / name, shown_as=name)
+                else:
+                    yield shipped_task(name)
+            except BrokenRules as error:
+                for rule in error.broken:
+                    problem = Problem(path=path, what=rule.what, fix=rule.fix)
+                    self.problems.append(problem)
+            except CodemixError as error:
+                self.problems += error.problems
+
+
+def _limited(task: Task, limit: int | None) -> Task:
+    """Ask fewer questions, under a name that says so."""
+    if limit is None or (task.limit is not None and task.limit <= limit):
+        return task
+    if task.data.rows is not None and task.data.rows <= limit:
+        return task
+    return task.model_copy(update={"name": f"{task.name}-{limit}", "limit": limit})

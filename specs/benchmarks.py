@@ -1,0 +1,32 @@
+"""The benchmark tasks of an experiment, looked up and written out."""
+
+from __future__ import annotations
+
+from specs.base import Value
+from specs.task import Task
+
+
+class Asked(Value):
+    """What one item of a spec's evals asks of benchmarks."""
+
+    item: int
+    """Its index in the spec's `evals`."""
+    suite: str | None
+    """Name of the average in the scores; null: nothing is averaged."""
+    version: int | None
+    """Of the suite."""
+    tasks: tuple[str, ...]
+    """Names of the tasks, in order."""
+
+
+class Benchmarks(Value):
+    """The tasks that an experiment is scored with, written out."""
+
+    tasks: dict[str, Task] = {}
+    """Name -> declaration, its limit and name those of the scores."""
+
+    asked: tuple[Asked, ...] = ()
+    """In the order of the spec's `evals`."""
+
+
+NO_BENCHMARKS = Benchmarks()

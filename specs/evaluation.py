@@ -1,0 +1,80 @@
+"""The evals part of a spec: what is scored, and when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from specs.base import SpecValue
+from specs.quantities import Count, Location, Whole
+from specs.rules import Broken, raise_broken
+
+OWN_SUITES = ("heldout", "choices")
+"""Suites that are no list of benchmark tasks."""
+
+
+def _is_default(value: Any) -> bool:
+    """Tell a key that came later than version 1: left out where it says nothing."""
+    return value is None
+
+
+class Evaluation(SpecValue):
+    """One suite of scores, or some tasks."""
+
+    suite: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^[a-z][a-z0-9_-]*$",
+                examples=["heldout", "choices", "nl-reasoning"],
+            ),
+        ]
+        | None
+    ) = None
+    """`heldout`, `choices`, or the name of a suite of benchmarks."""
+
+    tasks: Annotated[
+        tuple[
+            Annotated[str, Field(min_length=1, examples=["boolq", "tasks/mine.yaml"])],
+            ...,
+        ]
+        | None,
+        Field(strict=False, exclude_if=_is_default),
+    ] = None
+    """Tasks in place of a suite: names of tasks that come with codemix, and YAML files
+    of the workspace, which say what they ask."""
+
+    file: Annotated[Location, Field(examples=["evals/questions.jsonl"])] | None = None
+    """Questions for `choices`: a JSONL file, pinned like a source."""
+
+    every: Annotated[Count | None, Field(exclude_if=_is_default)] = None
+    """Tokens of training between scores, taken after the step that completes them;
+    null: at the end of every stage only."""
+
+    limit: Annotated[Whole | None, Field(exclude_if=_is_default)] = None
+    """Questions of each task at most, in a seeded order; null: what the task says."""
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Self:
+        raise_broken(list(self._broken()))
+        return self
+
+    def _broken(self) -> list[Broken]:
+        rules: list[Broken] = []
+        if self.suite is None and not self.tasks:
+            what = "is required, or tasks"
+            rules.append(Broken(what, "add 'suite: heldout'", ("suite",)))
+        if self.suite is not None and self.tasks is not None:
+            what = f"can't be beside suite, which is {self.suite!r}"
+            rules.append(Broken(what, "make it another item of evals", ("tasks",)))
+        if self.suite == "choices" and self.file is None:
+            what = "is required by the suite choices"
+            rules.append(Broken(what, "name a file", ("file",)))
+        if self.suite != "choices" and self.file is not None:
+            named = f"the suite {self.suite}" if self.suite else "tasks"
+            rules.append(Broken(f"has no use in {named}", "delete it", ("file",)))
+        if self.suite in OWN_SUITES and self.limit is not None:
+            what = f"has no use in the suite {self.suite}"
+            rules.append(Broken(what, "delete it", ("limit",)))
+        return rules
