@@ -1,4 +1,4 @@
-"""Quantiles of Student's t distribution, without a library that takes a second to load.
+"""Student's t distribution, without a library that takes a second to load.
 
 The distribution function is a regularised incomplete beta function, computed by its
 continued fraction (Lentz's method; Press et al., Numerical Recipes, section 6.4), and
@@ -26,18 +26,22 @@ def student_quantile(probability: float, degrees: int) -> float:
     assert 0.5 <= probability < 1
     assert degrees >= 1
     low, high = 0.0, 1.0
-    while _tail(high, degrees) > 1 - probability:
+    while student_tail(high, degrees) > 1 - probability:
         high *= 2
     while low < (middle := (low + high) / 2) < high:
-        if _tail(middle, degrees) > 1 - probability:
+        if student_tail(middle, degrees) > 1 - probability:
             low = middle
         else:
             high = middle
     return high
 
 
-def _tail(t: float, degrees: int) -> float:
-    """Share of the distribution above t, for t of at least 0."""
+def student_tail(t: float, degrees: int) -> float:
+    """Return the share of the distribution above t, for t of at least 0.
+
+    >>> round(student_tail(2.776445, 4), 6)
+    0.025
+    """
     return _incomplete_beta(degrees / (degrees + t * t), degrees / 2, 0.5) / 2
 
 

@@ -1,0 +1,1 @@
+"""How sure a score is, and what a difference of two is worth: functions of numbers."""
