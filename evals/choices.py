@@ -12,17 +12,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from evals.questions import MAX_PROBLEMS, EncodedChoice, EncodedQuestion
 from evals.scores import Score
-from evals.scoring import Scorer
+from evals.scoring import is_cut, log_likelihoods
+from runtime.scoring import Continuation, ScoredModel
 from specs.canonical import digest_of
 from specs.errors import InputError, Problem
-
-MIN_WINDOW = 32
-"""Tokens of the narrowest window; wider ones double, so few shapes are compiled."""
 
 
 def check_questions(
@@ -52,31 +47,32 @@ def check_questions(
         raise InputError(problems[:MAX_PROBLEMS])
 
 
-def score_choices(
-    questions: Sequence[EncodedQuestion], scorer: Scorer, *, pad: int
-) -> Score:
+def score_choices(questions: Sequence[EncodedQuestion], model: ScoredModel) -> Score:
     """Answer questions.
 
     Args:
         questions: At least one.
-        scorer: The model.
-        pad: Token that fills windows up; it follows what is scored.
+        model: What answers them.
 
     Returns:
         `accuracy`, `accuracy_per_byte` and a `_standard_error` of each; as detail the
         results per question and their digest.
     """
-    choices = [choice for question in questions for choice in question.choices]
-    sums = iter(_log_likelihoods(choices, scorer, pad))
-    results = [_result(one, [next(sums) for _ in one.choices]) for one in questions]
+    requests = [[_request(choice) for choice in one.choices] for one in questions]
+    sums = iter(log_likelihoods([x for asked in requests for x in asked], model))
+    results = [
+        _result(one, [next(sums).nats for _ in one.choices]) for one in questions
+    ]
     values: dict[str, float] = {}
     for name, chosen in (("accuracy", "choice"), ("accuracy_per_byte", "per_byte")):
         right = [result[chosen] == result["answer"] for result in results]
         values[name], values[f"{name}_standard_error"] = accuracy(right)
     detail = {
-        "length": scorer.length,
+        "length": model.length,
         "questions": len(results),
-        "prompts_cut": sum(_is_cut(question, scorer) for question in questions),
+        "prompts_cut": sum(
+            any(is_cut(one, model.length) for one in asked) for asked in requests
+        ),
         "results": results,
         "results_digest": digest_of(results),
     }
@@ -111,36 +107,6 @@ def _result(question: EncodedQuestion, sums: list[float]) -> dict[str, Any]:
     }
 
 
-def _log_likelihoods(
-    choices: list[EncodedChoice], scorer: Scorer, pad: int
-) -> list[float]:
-    """Return the log-likelihood of each choice in nats, window width by width."""
-    by_width: dict[int, list[int]] = {}
-    for index, choice in enumerate(choices):
-        by_width.setdefault(_width(choice, scorer.length), []).append(index)
-    found: dict[int, float] = {}
-    for width, indices in sorted(by_width.items()):
-        windows = [_window(choices[index], width, pad) for index in indices]
-        losses = scorer.losses(np.stack(windows))
-        for index, row in zip(indices, losses, strict=True):
-            stop = min(len(choices[index].tokens) - 1, width)
-            scored = row[stop - choices[index].num_scored : stop]
-            found[index] = -math.fsum(scored.tolist())
-    return [found[index] for index in range(len(choices))]
-
-
-def _width(choice: EncodedChoice, length: int) -> int:
-    """Return the narrowest width that holds a choice: 32, 64, ... or the longest."""
-    needed = len(choice.tokens) - 1
-    return min(max(MIN_WINDOW, 1 << (needed - 1).bit_length()), length)
-
-
-def _window(choice: EncodedChoice, width: int, pad: int) -> NDArray[np.int32]:
-    window = np.full(width + 1, pad, np.int32)
-    tokens = choice.tokens[-(width + 1) :]
-    window[: len(tokens)] = tokens
-    return window
-
-
-def _is_cut(question: EncodedQuestion, scorer: Scorer) -> bool:
-    return any(len(one.tokens) > scorer.length + 1 for one in question.choices)
+def _request(choice: EncodedChoice) -> Continuation:
+    border = len(choice.tokens) - choice.num_scored
+    return Continuation(context=choice.tokens[:border], tokens=choice.tokens[border:])

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from evals.baselines import measure_baselines
 from evals.catalogue import declared_benchmarks
-from evals.scores import LossFunction, Score
-from evals.scoring import Scorer
+from evals.scores import Score
 from evals.suites import (
     PreparedEvals,
     check_suites,
@@ -21,6 +20,7 @@ from evals.suites import (
 )
 from runtime.prepared import open_stores
 from runtime.ready import Ready
+from runtime.scoring import ScoredModel
 from specs.benchmarks import Benchmarks
 from specs.experiment import Experiment
 
@@ -69,17 +69,9 @@ class Evaluator:
             vocab_size=ready.plan.model.vocab_size,
         )
 
-    def score(
-        self,
-        token_losses: LossFunction,
-        *,
-        rows: int,
-        length: int,
-        is_stage_end: bool = True,
-    ) -> list[Score]:
+    def score(self, model: ScoredModel, *, is_stage_end: bool = True) -> list[Score]:
         """Score one set of weights; held-out loss alone within a stage."""
         assert self._prepared is not None, "score without prepare"
-        scorer = Scorer(token_losses=token_losses, rows=rows, length=length)
         if is_stage_end:
-            return evaluate(self._prepared, scorer)
-        return evaluate(replace(self._prepared, questions={}), scorer)
+            return evaluate(self._prepared, model)
+        return evaluate(replace(self._prepared, questions={}), model)

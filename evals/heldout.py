@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.scores import NATS_PER_BIT, Score, SplitStore
-from evals.scoring import Scorer, windows_of
+from evals.scoring import window_losses, windows_of
 from runtime.keys import key
 from runtime.permutation import permute
+from runtime.scoring import ScoredModel
 from specs.errors import InputError, Problem
 
 DEFAULT_MAX_TOKENS = 1_000_000
@@ -92,9 +93,7 @@ def sample_heldout(
     }
 
 
-def score_heldout(
-    samples: Mapping[str, HeldoutSample], scorer: Scorer, *, eos_id: int
-) -> Score:
+def score_heldout(samples: Mapping[str, HeldoutSample], model: ScoredModel) -> Score:
     """Score the held-out documents of each source.
 
     Returns:
@@ -103,11 +102,11 @@ def score_heldout(
     """
     values: dict[str, float] = {}
     for name, sample in sorted(samples.items()):
-        nats = _total_nats(sample, scorer, eos_id)
+        nats = _total_nats(sample, model)
         values[f"{name}.loss"] = nats / sample.num_tokens
         values[f"{name}.bits_per_byte"] = nats / NATS_PER_BIT / sample.num_bytes
     sizes = {name: sample.sizes() for name, sample in sorted(samples.items())}
-    detail = {"length": scorer.length, "sources": sizes}
+    detail = {"length": model.length, "sources": sizes}
     return Score(suite="heldout", values=values, detail=detail)
 
 
@@ -139,7 +138,7 @@ def _sample(name: str, store: SplitStore, max_tokens: int) -> HeldoutSample:
     )
 
 
-def _total_nats(sample: HeldoutSample, scorer: Scorer, eos_id: int) -> float:
-    stream = np.concatenate([np.array([eos_id], np.int32), *sample.documents])
-    losses = scorer.losses(windows_of(stream, scorer.length, pad=eos_id))
+def _total_nats(sample: HeldoutSample, model: ScoredModel) -> float:
+    stream = np.concatenate([np.array([model.eos_id], np.int32), *sample.documents])
+    losses = window_losses(model, windows_of(stream, model.length, pad=model.eos_id))
     return math.fsum(losses.ravel()[: sample.num_tokens].tolist())

@@ -10,27 +10,8 @@ from numpy.typing import NDArray
 
 from specs.base import Value
 
-# N windows, B windows per call, L tokens scored per window
-
-TokenLosses = NDArray[np.float32]
-
 NATS_PER_BIT = 0.6931471805599453
 """The natural logarithm of 2, written out: the same bits on every machine."""
-
-
-class LossFunction(Protocol):
-    """A model with its weights, as evaluations see it."""
-
-    def __call__(self, tokens: NDArray[np.int32], /) -> TokenLosses:
-        """Return the loss of each token in nats, given those before it in its row.
-
-        Args:
-            tokens: B x (L + 1); the first of each row is not scored.
-
-        Returns:
-            float32 of B x L, each row a function of that row alone.
-        """
-        ...
 
 
 class TextCodec(Protocol):

@@ -18,7 +18,7 @@ from evals.heldout import (
 )
 from evals.questions import EncodedQuestion, encode_question, read_questions
 from evals.scores import Score, SplitStore, TextCodec
-from evals.scoring import Scorer
+from runtime.scoring import ScoredModel
 from specs.errors import Problem, SpecError
 from specs.experiment import Experiment
 
@@ -99,13 +99,13 @@ def prepare_evals(
     )
 
 
-def evaluate(prepared: PreparedEvals, scorer: Scorer) -> list[Score]:
+def evaluate(prepared: PreparedEvals, model: ScoredModel) -> list[Score]:
     """Score one set of weights with every suite that was prepared."""
     scores: list[Score] = []
     if prepared.heldout:
-        scores.append(score_heldout(prepared.heldout, scorer, eos_id=prepared.eos_id))
+        scores.append(score_heldout(prepared.heldout, model))
     for name, questions in sorted(prepared.questions.items()):
-        score = score_choices(questions, scorer, pad=prepared.eos_id)
+        score = score_choices(questions, model)
         scores.append(score.model_copy(update={"suite": name}))
     return scores
 

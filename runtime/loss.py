@@ -10,7 +10,7 @@ part of the vocabulary, and no device ever has them all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,21 @@ MIN_CHUNK_TOKENS = 512
 """Tokens in a chunk, at least: each chunk passes over the whole output matrix."""
 
 Chunk = tuple[Array, Array]
+
+
+class _Softmax(NamedTuple):
+    """What the logits of a chunk come to."""
+
+    loss_C: Array
+    softmax_CV: Array
+    is_label_CV: Array
+    logits_CV: Array
+    top_C1: Array
+    """The largest logit."""
+    of_label_C: Array
+    """The label's logit."""
+
+
 Outputs = TypeVar("Outputs", bound=tuple[Array, ...])
 
 
@@ -44,12 +59,34 @@ def token_losses(
     """Cross-entropy of each token, in nats; arguments as in `loss_and_gradients`."""
 
     def losses_of(carry: Array, part: Chunk) -> tuple[Array, tuple[Array]]:
-        loss_C, _, _ = _softmax_loss(part, output_VD, spread)
-        return carry, (loss_C,)
+        return carry, (_softmax_loss(part, output_VD, spread).loss_C,)
 
     unused = jnp.zeros((), jnp.float32)
     _, (losses,) = _over_chunks(losses_of, unused, (hidden_TD, labels_T), chunk)
     return losses
+
+
+def ranked_losses(
+    hidden_TD: Array, output_VD: Array, labels_T: Array, chunk: int, spread: Spread
+) -> tuple[Array, Array]:
+    """Cross-entropy of each token, and whether no other would have cost less.
+
+    Of equal ones the first of the vocabulary is taken to be the likeliest. Arguments as
+    in `loss_and_gradients`.
+    """
+
+    def step(carry: Array, part: Chunk) -> tuple[Array, tuple[Array, Array]]:
+        found = _softmax_loss(part, output_VD, spread)
+        index = lax.broadcasted_iota(jnp.int32, found.logits_CV.shape, 1)
+        label = part[1] - spread.part_index() * output_VD.shape[0]
+        is_before = (found.logits_CV == found.top_C1) & (index < label[:, None])
+        num_before = spread.sum_of_parts(jnp.sum(is_before, axis=-1, dtype=jnp.int32))
+        is_top = found.of_label_C == found.top_C1[:, 0]
+        return carry, (found.loss_C, is_top & (num_before == 0))
+
+    unused = jnp.zeros((), jnp.float32)
+    _, ranked = _over_chunks(step, unused, (hidden_TD, labels_T), chunk)
+    return ranked
 
 
 def loss_and_gradients(
@@ -74,12 +111,13 @@ def loss_and_gradients(
     scale = np.float32(1 / labels_T.size)
 
     def step(d_output_DV: Array, part: Chunk) -> tuple[Array, tuple[Array, Array]]:
-        loss_C, softmax_CV, is_label_CV = _softmax_loss(part, output_VD, spread)
-        d_logits = (softmax_CV - is_label_CV.astype(jnp.float32)) * scale
+        found = _softmax_loss(part, output_VD, spread)
+        d_logits = found.softmax_CV - found.is_label_CV.astype(jnp.float32)
+        d_logits = d_logits * scale
         d_logits = d_logits.astype(hidden_TD.dtype)
         d_hidden_CD = product(d_logits, output_VD).astype(hidden_TD.dtype)
         d_output_DV = d_output_DV + product(transposed(part[0]), d_logits)
-        return d_output_DV, (loss_C, d_hidden_CD)
+        return d_output_DV, (found.loss_C, d_hidden_CD)
 
     # The other way round than the matrix: what is transposed for it is the narrow side.
     zeros_DV = jnp.zeros(output_VD.shape[::-1], jnp.float32)
@@ -90,9 +128,7 @@ def loss_and_gradients(
     return jnp.sum(losses), d_hidden, d_output_DV.T
 
 
-def _softmax_loss(
-    part: Chunk, output_VD: Array, spread: Spread
-) -> tuple[Array, Array, Array]:
+def _softmax_loss(part: Chunk, output_VD: Array, spread: Spread) -> _Softmax:
     hidden_CD, labels_C = part
     logits = product(hidden_CD, output_VD.T)
     top = spread.max_of_parts(jnp.max(logits, axis=-1, keepdims=True))
@@ -101,8 +137,9 @@ def _softmax_loss(
     labels_C = labels_C - spread.part_index() * output_VD.shape[0]
     is_label = lax.broadcasted_iota(jnp.int32, logits.shape, 1) == labels_C[:, None]
     of_label = jnp.sum(jnp.where(is_label, logits, np.float32(0)), axis=-1)
-    loss = (top + jnp.log(total))[:, 0] - spread.sum_of_parts(of_label)
-    return loss, exponentials / total, is_label
+    of_label = spread.sum_of_parts(of_label)
+    loss = (top + jnp.log(total))[:, 0] - of_label
+    return _Softmax(loss, exponentials / total, is_label, logits, top, of_label)
 
 
 def _over_chunks(

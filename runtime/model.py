@@ -13,11 +13,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from runtime.blocks import Blocks, LaneProgram
 from runtime.fused import Parameters
-from runtime.loss import chunk_tokens, loss_and_gradients, token_losses
+from runtime.loss import (
+    chunk_tokens,
+    loss_and_gradients,
+    ranked_losses,
+    token_losses,
+)
 from runtime.products import product
 from runtime.spread import Matrix
 
@@ -79,6 +85,41 @@ def lane_token_losses(
         program.spread,
     )
     return losses.reshape(tokens_BL.shape[0], -1)
+
+
+def ranked_token_losses(
+    program: LaneProgram,
+    params: Parameters,
+    tokens_BL: Array,
+    first_B: Array,
+    labels_BS: Array,
+) -> tuple[Array, Array]:
+    """Losses of some tokens of each sequence, and whether each is the likeliest.
+
+    Args:
+        program: What is computed, and how.
+        params: As in `lane_gradients`.
+        tokens_BL: int32.
+        first_B: Positions after which the first of the labels comes.
+        labels_BS: Tokens in a row that follow; past the end they mean nothing.
+
+    Returns:
+        (B, S) losses in nats, and (B, S) of 1 where no other token would cost less.
+    """
+    batch, num_scored = labels_BS.shape
+    hidden_BLD, output_VD = _forward(program, params, tokens_BL)
+    at_BS = first_B[:, None] + jnp.arange(num_scored, dtype=jnp.int32)[None, :]
+    at_BS = jnp.minimum(at_BS, np.int32(tokens_BL.shape[1] - 1))
+    hidden_BSD = jnp.take_along_axis(hidden_BLD, at_BS[:, :, None], axis=1)
+    losses, is_first = ranked_losses(
+        hidden_BSD.reshape(batch * num_scored, -1),
+        output_VD,
+        labels_BS.reshape(-1),
+        chunk_tokens(labels_BS.size, output_VD.shape[0], program.logits_at_once),
+        program.spread,
+    )
+    shape = labels_BS.shape
+    return losses.reshape(shape), is_first.astype(jnp.int32).reshape(shape)
 
 
 def logits(program: LaneProgram, params: Parameters, tokens_BL: Array) -> Array:

@@ -81,6 +81,65 @@ class GenerateFunction(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Continuation:
+    """Tokens whose likelihood is asked, after others."""
+
+    context: tuple[int, ...]
+    """EOS and the text before, at least one token. Cut from the left where both don't
+    fit in the model's length."""
+    tokens: tuple[int, ...]
+    """At least one, at most the model's length."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContinuationLosses:
+    """What the tokens of a continuation cost."""
+
+    losses: NDArray[np.float32]
+    """In nats, one for each token."""
+    is_greedy: NDArray[np.bool_]
+    """Whether each token is the likeliest in its place, of equal ones the first."""
+
+
+class ScoredModel(Protocol):
+    """A model with its weights of some step, as evaluations see it.
+
+    With several processes all must ask the same in the same order; all are answered.
+    """
+
+    @property
+    def rows(self) -> int:
+        """Rows in every call of `losses`."""
+        ...
+
+    @property
+    def length(self) -> int:
+        """Most tokens that the model sees at once."""
+        ...
+
+    @property
+    def eos_id(self) -> int:
+        """The token that ends every document."""
+        ...
+
+    @property
+    def losses(self) -> LossFunction:
+        """The loss of each token of windows."""
+        ...
+
+    @property
+    def generate(self) -> GenerateFunction:
+        """Text that goes on from prompts; what it takes is compiled when first used."""
+        ...
+
+    def continuations(
+        self, requests: Sequence[Continuation], /
+    ) -> list[ContinuationLosses]:
+        """Score continuations; each result is a function of its request alone."""
+        ...
+
+
 class Score(Protocol):
     """What one suite gave for one set of weights."""
 
@@ -118,18 +177,11 @@ class Evaluator(Protocol):
         """Read everything that is going to be scored; return baselines for scale."""
 
     def score(
-        self,
-        token_losses: LossFunction,
-        *,
-        rows: int,
-        length: int,
-        is_stage_end: bool = True,
+        self, model: ScoredModel, *, is_stage_end: bool = True
     ) -> Sequence[Score]:
-        """Score one set of weights, in calls of `rows` rows of at most `length`.
+        """Score one set of weights.
 
         Args:
-            token_losses: The model with those weights.
-            rows: Rows in every call.
-            length: Most tokens scored per row.
+            model: With those weights.
             is_stage_end: Otherwise only held-out loss is scored, for the curve.
         """

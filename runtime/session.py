@@ -29,10 +29,10 @@ from runtime.numerics import NUMERICS_VERSION
 from runtime.processes import ALONE, Processes
 from runtime.progress import TrainingListener
 from runtime.ready import Ready
+from runtime.scored_model import AskedModel, ModelPrograms
 from runtime.scoring import Evaluator, Score
 from runtime.state import Gather, Layout, TrainState, build_layout, initial_state
 from runtime.tensors import tensor_shapes
-from runtime.token_losses import TokenLosses
 from runtime.training import Training
 from specs.identity import run_identity, stage_identities
 from specs.plan import Plan, PlannedStage
@@ -52,7 +52,7 @@ class Session:
     """Of the run."""
     evaluator: Evaluator
     baselines: Score | None
-    _losses: dict[tuple[int, int, int], TokenLosses] = field(default_factory=dict)
+    _programs: dict[tuple[int, int, int], ModelPrograms] = field(default_factory=dict)
 
     def facts(self, ledger: Ledger, resumed_from: int | None) -> RunFacts:
         """Collect what the ledger wants to know when training starts."""
@@ -126,28 +126,21 @@ class Session:
         """Score the weights after `step` steps."""
         # The state after a stage's last step is scored as that stage trained it.
         stage = self.ready.plan.stage_at(step - 1)
-        losses = self._losses_of(stage, layout)
-        return list(
-            self.evaluator.score(
-                losses.of(state.weights),
-                rows=losses.rows,
-                length=stage.sequence_length,
-                is_stage_end=is_stage_end,
-            )
-        )
+        model = AskedModel(self._programs_of(stage, layout), state.weights)
+        return list(self.evaluator.score(model, is_stage_end=is_stage_end))
 
-    def _losses_of(self, stage: PlannedStage, layout: Layout) -> TokenLosses:
-        """Return the compiled losses of a stage; stages of one shape share them."""
+    def _programs_of(self, stage: PlannedStage, layout: Layout) -> ModelPrograms:
+        """Return what asks the model of a stage; stages of one shape share it."""
         shape = (
             stage.sequences_per_step,
             stage.sequence_length,
             stage.lane_sequences,
         )
-        if shape not in self._losses:
-            self._losses[shape] = TokenLosses(
+        if shape not in self._programs:
+            self._programs[shape] = ModelPrograms(
                 self.ready.plan, stage, layout, self.ready.prepared.tokenizer.eos_id
             )
-        return self._losses[shape]
+        return self._programs[shape]
 
     def _start(self, restored: Restored | None) -> tuple[TrainState, Layout, int]:
         if restored is not None:

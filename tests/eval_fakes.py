@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from runtime.scoring import Continuation, ContinuationLosses
 
 EOS = 1
 VOCAB_SIZE = 258
@@ -51,6 +54,32 @@ class MemoryStore:
     def read(self, start: int, count: int) -> np.ndarray:
         assert 0 <= start <= start + count <= self.num_tokens
         return self.tokens[start : start + count]
+
+
+@dataclass(frozen=True)
+class FakeModel:
+    """A model whose losses are a plain function; each continuation in its own call."""
+
+    token_losses: Any
+    rows: int
+    length: int
+    eos_id: int = EOS
+
+    @property
+    def losses(self) -> Any:
+        return self.token_losses
+
+    def continuations(self, requests: Any) -> list[ContinuationLosses]:
+        return [self._score(one) for one in requests]
+
+    def _score(self, request: Continuation) -> ContinuationLosses:
+        whole = [*request.context, *request.tokens][-(self.length + 1) :]
+        losses = self.token_losses(np.array([whole], np.int32))[0]
+        scored = losses[-len(request.tokens) :]
+        return ContinuationLosses(losses=scored, is_greedy=scored < 1)
+
+    def generate(self, prompts: Any, *, sampling: Any, is_done: Any) -> Any:
+        raise NotImplementedError("no test generates with it")
 
 
 def pair_losses(tokens: np.ndarray) -> np.ndarray:

@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from eval_fakes import EOS, ByteCodec, pair_losses
+from eval_fakes import EOS, ByteCodec, FakeModel, pair_losses
 
 from evals.choices import accuracy, check_questions, score_choices
 from evals.questions import Question, encode_question, read_questions
-from evals.scoring import Scorer
+from evals.scoring import log_likelihoods
+from runtime.scoring import Continuation
 from specs.canonical import digest_of
-from specs.errors import InputError
+from specs.errors import InputError, RunError
 
 QUESTIONS = [
     Question(prompt="The sky is", choices=(" blue", " made of cheese"), answer=0),
@@ -22,8 +23,8 @@ QUESTIONS = [
 ]
 
 
-def scorer(token_losses=pair_losses, rows: int = 3, length: int = 64) -> Scorer:
-    return Scorer(token_losses=token_losses, rows=rows, length=length)
+def scorer(token_losses=pair_losses, rows: int = 3, length: int = 64) -> FakeModel:
+    return FakeModel(token_losses=token_losses, rows=rows, length=length)
 
 
 def encoded(questions=QUESTIONS):
@@ -37,9 +38,8 @@ def log_likelihood(question: Question, choice: str) -> float:
     return -math.fsum(losses[-len(choice.encode("utf-8")) :].tolist())
 
 
-@pytest.mark.parametrize("rows", [1, 2, 100])
-def test_log_likelihoods_are_those_of_the_choice_alone(rows):
-    score = score_choices(encoded(), scorer(rows=rows), pad=EOS)
+def test_log_likelihoods_are_those_of_the_choice_alone():
+    score = score_choices(encoded(), scorer())
     for question, result in zip(QUESTIONS, score.detail["results"], strict=True):
         assert result["log_likelihoods"] == [
             log_likelihood(question, choice) for choice in question.choices
@@ -58,7 +58,7 @@ def test_accuracy_takes_the_likeliest_choice_by_sum_and_by_byte():
         Question(prompt="a", choices=(" long", " b"), answer=0),
         Question(prompt="a", choices=(" b", " long"), answer=0),
     ]
-    score = score_choices(encoded(questions), scorer(constant), pad=EOS)
+    score = score_choices(encoded(questions), scorer(constant))
     assert [one["choice"] for one in score.detail["results"]] == [1, 1, 0]
     assert [one["per_byte"] for one in score.detail["results"]] == [0, 0, 0]
     assert score.values["accuracy"] == 2 / 3
@@ -68,32 +68,57 @@ def test_accuracy_takes_the_likeliest_choice_by_sum_and_by_byte():
 
 
 def test_results_carry_their_digest():
-    detail = score_choices(encoded(), scorer(), pad=EOS).detail
+    detail = score_choices(encoded(), scorer()).detail
     assert detail["results_digest"] == digest_of(detail["results"])
 
 
 def test_a_prompt_too_long_is_cut_from_the_left_and_counted():
     question = Question(prompt="p" * 500 + "?", choices=(" a", " b"), answer=0)
-    score = score_choices(encoded([question]), scorer(length=16), pad=EOS)
+    score = score_choices(encoded([question]), scorer(length=16))
     assert score.detail["prompts_cut"] == 1
     assert score.detail["results"][0]["log_likelihoods"] == [
         log_likelihood(question, choice) for choice in question.choices
     ]
 
 
-def test_few_shapes_are_asked_for():
-    shapes = set()
+def test_what_is_asked_twice_is_scored_once():
+    asked = []
 
-    def spy(tokens):
-        shapes.add(tokens.shape)
-        return pair_losses(tokens)
+    class Counting(FakeModel):
+        def continuations(self, requests):
+            asked.extend(requests)
+            return super().continuations(requests)
 
-    questions = [
-        Question(prompt="p" * count, choices=(" a", " b"), answer=0)
-        for count in range(300)
+    model = Counting(token_losses=pair_losses, rows=1, length=64)
+    once = score_choices(encoded(), model)
+    assert len(asked) == len(set(asked)) == 9
+    twice = score_choices(encoded() * 2, model)
+    assert len(asked) == 18
+    assert twice.detail["results"] == once.detail["results"] * 2
+
+
+def test_a_continuation_is_greedy_if_all_of_its_tokens_are():
+    def costing(tokens):
+        # The fake takes what costs less than a nat for the likeliest.
+        return np.where(tokens[:, 1:] == 7, np.float32(2), np.float32(0.5))
+
+    model = scorer(costing)
+    requests = [
+        Continuation(context=(EOS,), tokens=(5, 6)),
+        Continuation(context=(EOS,), tokens=(5, 7)),
+        Continuation(context=(EOS, 7), tokens=(5,)),
     ]
-    score_choices(encoded(questions), scorer(spy, rows=8, length=100), pad=EOS)
-    assert shapes == {(8, 33), (8, 65), (8, 101)}
+    found = log_likelihoods(requests, model)
+    assert [one.nats for one in found] == [-1.0, -2.5, -0.5]
+    assert [one.is_greedy for one in found] == [True, False, True]
+
+
+def test_a_loss_that_is_not_finite_is_refused():
+    def failing(tokens):
+        return np.full(tokens[:, 1:].shape, np.nan, np.float32)
+
+    with pytest.raises(RunError, match="2 of 2 losses are not finite"):
+        log_likelihoods([Continuation(context=(EOS,), tokens=(5, 6))], scorer(failing))
 
 
 def test_a_token_across_the_border_belongs_to_the_choice():

@@ -6,20 +6,27 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from eval_fakes import EOS, VOCAB_SIZE, ByteCodec, MemoryStore, pair_losses
+from eval_fakes import (
+    EOS,
+    VOCAB_SIZE,
+    ByteCodec,
+    FakeModel,
+    MemoryStore,
+    pair_losses,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.baselines import count_tokens, measure_baselines, unigram_bits
 from evals.heldout import sample_heldout, score_heldout
-from evals.scoring import Scorer, windows_of
+from evals.scoring import windows_of
 from specs.errors import InputError, RunError
 
 TEXTS = ["def f(x):\n    return x\n", "The sky is blue.", "naïve café", "x" * 50]
 
 
-def scorer(token_losses=pair_losses, rows: int = 3, length: int = 8) -> Scorer:
-    return Scorer(token_losses=token_losses, rows=rows, length=length)
+def scorer(token_losses=pair_losses, rows: int = 3, length: int = 8) -> FakeModel:
+    return FakeModel(token_losses=token_losses, rows=rows, length=length)
 
 
 @given(st.integers(2, 60), st.integers(1, 20))
@@ -37,7 +44,7 @@ def test_windows_score_each_token_but_the_first_once(size, length):
 @pytest.mark.parametrize("length", [1, 7, 8, 500])
 def test_heldout_scores_add_up_every_token_after_the_one_before(rows, length):
     samples = sample_heldout({"code": MemoryStore(TEXTS)})
-    score = score_heldout(samples, scorer(rows=rows, length=length), eos_id=EOS)
+    score = score_heldout(samples, scorer(rows=rows, length=length))
     stream = np.concatenate([[EOS], *samples["code"].documents]).astype(np.int32)
     # Exact sum of float32 numbers, rounded once.
     nats = float(sum(map(Fraction, pair_losses(stream[None])[0].tolist())))
@@ -55,7 +62,7 @@ def test_a_model_that_knows_nothing_pays_for_the_whole_vocabulary():
         return np.full(shape, math.log(VOCAB_SIZE), np.float32)
 
     samples = sample_heldout({"code": MemoryStore(["a" * 99])})
-    score = score_heldout(samples, scorer(clueless), eos_id=EOS)
+    score = score_heldout(samples, scorer(clueless))
     # 100 tokens, EOS with them, for 99 bytes.
     assert score.values["code.bits_per_byte"] == pytest.approx(
         math.log2(VOCAB_SIZE) * 100 / 99, rel=1e-7
@@ -72,7 +79,6 @@ def test_every_call_has_one_shape():
     score_heldout(
         sample_heldout({"code": MemoryStore(TEXTS), "text": MemoryStore(TEXTS[:1])}),
         scorer(spy, rows=4, length=8),
-        eos_id=EOS,
     )
     assert shapes == {(4, 9)}
 
@@ -87,7 +93,7 @@ def test_a_cap_takes_whole_documents_from_anywhere_and_is_told():
     assert max(texts.index(text) for text in decoded) > 100
     assert sample.num_bytes == sum(map(len, decoded))
     assert 280 < sample.num_tokens <= 300
-    score = score_heldout({"text": sample}, scorer(), eos_id=EOS)
+    score = score_heldout({"text": sample}, scorer())
     assert score.detail["sources"]["text"] == {
         "documents": len(decoded),
         "documents_in_split": 200,
@@ -126,7 +132,7 @@ def test_a_loss_that_is_not_finite_stops_with_a_diagnosis():
 
     samples = sample_heldout({"text": MemoryStore(TEXTS)})
     with pytest.raises(RunError, match="losses are not finite"):
-        score_heldout(samples, scorer(diverged), eos_id=EOS)
+        score_heldout(samples, scorer(diverged))
 
 
 def test_unigram_is_the_cost_at_training_frequencies():

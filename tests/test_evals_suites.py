@@ -3,9 +3,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from eval_fakes import EOS, ByteCodec, MemoryStore, pair_losses
+from eval_fakes import EOS, ByteCodec, FakeModel, MemoryStore, pair_losses
 
-from evals.scoring import Scorer
 from evals.suites import (
     check_suites,
     evaluate,
@@ -83,7 +82,7 @@ def prepared(tmp_path, *evals: dict, length: int = 16):
 
 def test_every_suite_that_is_asked_for_is_scored(tmp_path):
     inputs = prepared(tmp_path, {"suite": "heldout"}, QUESTIONS, QUESTIONS)
-    scorer = Scorer(token_losses=pair_losses, rows=2, length=16)
+    scorer = FakeModel(token_losses=pair_losses, rows=2, length=16)
     scores = evaluate(inputs, scorer)
     assert [score.suite for score in scores] == [
         "heldout",
@@ -97,7 +96,9 @@ def test_every_suite_that_is_asked_for_is_scored(tmp_path):
 
 def test_nothing_is_scored_that_is_not_asked_for(tmp_path):
     inputs = prepared(tmp_path)
-    assert evaluate(inputs, Scorer(token_losses=pair_losses, rows=2, length=16)) == []
+    assert (
+        evaluate(inputs, FakeModel(token_losses=pair_losses, rows=2, length=16)) == []
+    )
 
 
 def test_questions_that_do_not_fit_are_refused_before_training(tmp_path):

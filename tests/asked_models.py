@@ -1,0 +1,74 @@
+"""Tiny models with weights, to be asked, for tests of scoring and generation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import plans
+
+from runtime.blocks import LaneProgram
+from runtime.fused import fuse
+from runtime.initialise import initial_tensors
+from runtime.mesh import mesh_of
+from runtime.model import logits
+from runtime.scored_model import AskedModel, ModelPrograms
+from runtime.state import build_layout, initial_state
+from specs.plan import Plan
+
+EOS = 5
+
+LENGTH = 96
+
+MODELS: dict[str, dict[str, Any]] = {
+    "parallel": {},
+    "sequential": {
+        "block": "sequential",
+        "norm": "rmsnorm",
+        "kv_heads": 2,
+        "tied_embeddings": False,
+        "attention_mask": "document",
+    },
+    "one key head": {"kv_heads": 1, "compute": "bfloat16"},
+    "tensor": {"vocab_size": 96, "kv_heads": 2, "tensor": 2},
+}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """A model that can be asked, and what it was made of."""
+
+    plan: Plan
+    model: AskedModel
+
+    def logits(self, tokens: Any) -> np.ndarray:
+        """Logits of the token after each one, (L, V), in one plain forward pass."""
+        planned = self.plan.model
+        weights = {
+            name: np.asarray(x) for name, x in initial_tensors(planned, self.plan.seed)
+        }
+        programs: ModelPrograms = self.model._programs  # the mask is its business
+        attention = programs.asked.program(len(tokens)).attention
+        program = LaneProgram(planned, attention)
+        array = jnp.asarray([tokens], jnp.int32)
+        return np.asarray(logits(program, fuse(planned, weights), array))[0]
+
+
+def tiny(kind: str = "parallel", num_devices: int = 1, way: str = "step") -> Tiny:
+    """Make a model with its initial weights.
+
+    Args:
+        kind: One of `MODELS`.
+        num_devices: Devices to lay it on.
+        way: `step` and `layer` gather so; `slices` has copies, and gathers by layer.
+    """
+    stage = plans.stage(sequence_length=LENGTH, sequences_per_step=16, remat="block")
+    plan = plans.plan(stage, **MODELS[kind])
+    num_slices = 2 if way == "slices" else 1
+    mesh = mesh_of(jax.devices()[:num_devices], plan, num_slices)
+    layout = build_layout(plan, stage, mesh, "step" if way == "step" else "layer")
+    programs = ModelPrograms(plan, stage, layout, EOS)
+    return Tiny(plan, AskedModel(programs, initial_state(plan, layout).weights))
