@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from specs.benchmarks import Benchmarks
-from specs.cadence import is_due
+from specs.cadence import items_due
 from specs.canonical import digest_of
 from specs.evaluation import OWN_SUITES
 from specs.experiment import Experiment, Logging
@@ -26,17 +26,15 @@ class Wanted(NamedTuple):
     logging: Logging
     suites: Mapping[str, str]
     """Suite -> digest of all that decides its scores, the weights left out."""
+    experiment: Experiment
     plan: Plan
-    every: Mapping[str, tuple[int, ...]]
-    """Suite -> tokens between its scores, of each item of the spec that asks."""
+    names: Mapping[int, tuple[str, ...]]
+    """Item of the spec's evals -> the suites that its scores are of."""
 
     def is_scored_within(self, suite: str, step: int) -> bool:
         """Whether a suite is scored after a step that ends no stage."""
-        steps = self.logging.heldout_every_steps
-        if suite == "heldout" and steps is not None and step % steps == 0:
-            return True
-        every = self.every.get(suite, ())
-        return any(is_due(self.plan, step, tokens) for tokens in every)
+        due = items_due(self.experiment, self.plan, step)
+        return any(suite in self.names[item] for item in due)
 
 
 def wanted_by(
@@ -76,8 +74,9 @@ def wanted_by(
             for suite, asked in suites.items()
         }
         | _benchmarks(lock.benchmarks, packages),
+        experiment=experiment,
         plan=plan_experiment(experiment),
-        every=_cadences(experiment, lock.benchmarks),
+        names=_names(experiment, lock.benchmarks),
     )
 
 
@@ -95,15 +94,15 @@ def _benchmarks(benchmarks: Benchmarks, packages: Mapping[str, str]) -> dict[str
     return found | averages
 
 
-def _cadences(
+def _names(
     experiment: Experiment, benchmarks: Benchmarks
-) -> dict[str, tuple[int, ...]]:
-    """Return suite, task or average -> tokens between its scores."""
-    names = {asked.item: [*asked.tasks, asked.suite] for asked in benchmarks.asked}
-    found: dict[str, tuple[int, ...]] = {}
-    for item, evaluation in enumerate(experiment.evals):
-        if evaluation.every is not None:
-            for name in names.get(item, [evaluation.suite]):
-                if name is not None:
-                    found[name] = (*found.get(name, ()), evaluation.every)
-    return found
+) -> dict[int, tuple[str, ...]]:
+    """Return item of the spec's evals -> suites, tasks and averages."""
+    of_tasks = {
+        asked.item: asked.tasks + ((asked.suite,) if asked.suite else ())
+        for asked in benchmarks.asked
+    }
+    return {
+        item: of_tasks.get(item, (evaluation.suite,) if evaluation.suite else ())
+        for item, evaluation in enumerate(experiment.evals)
+    }

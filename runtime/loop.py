@@ -175,16 +175,14 @@ class _StageLoop:
             is_saved = self.is_stopping or _is_due(
                 self.step, training.cadence.every_steps
             )
-            is_scored = _is_due(self.step, training.logging.heldout_every_steps)
+            is_scored = training.score.is_due(self.step)
             is_ended = self.step == stage.stop_step
             if is_saved or is_scored or is_ended:
                 self._report(self._pending)
                 self._pending = None
             # Scores first: a resume from this checkpoint would not come by them again.
             if is_scored and not is_ended:
-                training.score(
-                    self.state, self._layout, step=self.step, is_stage_end=False
-                )
+                training.score(self.state, self._layout, step=self.step)
             self._tell_saved(is_waiting=False)
             if is_saved and not is_ended:
                 self._save(is_stage_end=False)
@@ -195,7 +193,7 @@ class _StageLoop:
         """Save, score and close the stage; after a resume, once more to compare."""
         training, stage, step = self._training, self._stage, self.step
         self._save(is_stage_end=True)
-        training.score(self.state, self._layout, step=step, is_stage_end=True)
+        training.score(self.state, self._layout, step=step)
         self._tell_saved(is_waiting=True)
         training.recorder.stage_end(
             stage.name, step, identity=identity, weights_digest=self._weights_digest

@@ -21,10 +21,12 @@ from specs.plan import Plan
 class Scorer(Protocol):
     """Scores a state and reports the scores."""
 
-    def __call__(
-        self, state: TrainState, layout: Layout, *, step: int, is_stage_end: bool
-    ) -> None:
-        """Score the weights after `step` steps."""
+    def is_due(self, step: int) -> bool:
+        """Whether weights are scored after `step` steps; at stage ends they are."""
+        ...
+
+    def __call__(self, state: TrainState, layout: Layout, *, step: int) -> None:
+        """Score the weights after `step` steps, with all that is due then."""
 
 
 @dataclass(frozen=True, kw_only=True)
