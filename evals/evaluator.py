@@ -6,7 +6,7 @@ things: can this be scored at all, read what is scored, score these weights.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection
 from pathlib import Path
 
 from evals.baselines import measure_baselines
@@ -69,9 +69,7 @@ class Evaluator:
             vocab_size=ready.plan.model.vocab_size,
         )
 
-    def score(self, model: ScoredModel, *, is_stage_end: bool = True) -> list[Score]:
-        """Score one set of weights; held-out loss alone within a stage."""
+    def score(self, model: ScoredModel, items: Collection[int]) -> list[Score]:
+        """Score one set of weights with some items of the spec's evals."""
         assert self._prepared is not None, "score without prepare"
-        if is_stage_end:
-            return evaluate(self._prepared, model)
-        return evaluate(replace(self._prepared, questions={}), model)
+        return evaluate(self._prepared, model, items)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -29,9 +29,10 @@ class PreparedEvals:
 
     heldout: Mapping[str, HeldoutSample]
     """Source name -> what is scored of it; empty where nothing asks for it."""
-    questions: Mapping[str, tuple[EncodedQuestion, ...]]
-    """Suite name in the scores -> its questions."""
-    eos_id: int
+    heldout_items: frozenset[int]
+    """Items of the spec's evals that ask for held-out loss."""
+    questions: Mapping[str, tuple[int, tuple[EncodedQuestion, ...]]]
+    """Suite name in the scores -> the item that asks for it, and its questions."""
 
 
 def check_suites(experiment: Experiment) -> None:
@@ -79,7 +80,7 @@ def prepare_evals(
     Raises:
         InputError: A file of questions is wrong, or a source holds nothing out.
     """
-    questions: dict[str, tuple[EncodedQuestion, ...]] = {}
+    questions: dict[str, tuple[int, tuple[EncodedQuestion, ...]]] = {}
     for index, evaluation in enumerate(experiment.evals):
         if evaluation.suite != "choices":
             continue
@@ -88,25 +89,32 @@ def prepare_evals(
         encoded = tuple(encode_question(one, tokenizer) for one in read)
         check_questions(encoded, shortest_length, name=evaluation.file)
         name = _suite_name(evaluation.file)
-        questions[f"{name}.{index}" if name in questions else name] = encoded
+        name = f"{name}.{index}" if name in questions else name
+        questions[name] = (index, encoded)
+    heldout_items = frozenset(
+        item for item, one in enumerate(experiment.evals) if one.suite == "heldout"
+    )
     wanted: dict[str, SplitStore] = {}
-    if any(evaluation.suite == "heldout" for evaluation in experiment.evals):
+    if heldout_items:
         wanted = {name: heldout[name] for name in heldout_sources(experiment)}
     return PreparedEvals(
         heldout=sample_heldout(wanted, max_tokens=max_heldout_tokens),
+        heldout_items=heldout_items,
         questions=questions,
-        eos_id=tokenizer.eos_id,
     )
 
 
-def evaluate(prepared: PreparedEvals, model: ScoredModel) -> list[Score]:
-    """Score one set of weights with every suite that was prepared."""
+def evaluate(
+    prepared: PreparedEvals, model: ScoredModel, items: Collection[int]
+) -> list[Score]:
+    """Score one set of weights with what some items of the spec's evals ask for."""
     scores: list[Score] = []
-    if prepared.heldout:
+    if prepared.heldout_items.intersection(items):
         scores.append(score_heldout(prepared.heldout, model))
-    for name, questions in sorted(prepared.questions.items()):
-        score = score_choices(questions, model)
-        scores.append(score.model_copy(update={"suite": name}))
+    for name, (item, questions) in sorted(prepared.questions.items()):
+        if item in items:
+            score = score_choices(questions, model)
+            scores.append(score.model_copy(update={"suite": name}))
     return scores
 
 

@@ -5,7 +5,7 @@ The evaluations stand to the right of this package, so they are handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -176,12 +176,10 @@ class Evaluator(Protocol):
     def prepare(self, ready: Ready) -> Score | None:
         """Read everything that is going to be scored; return baselines for scale."""
 
-    def score(
-        self, model: ScoredModel, *, is_stage_end: bool = True
-    ) -> Sequence[Score]:
+    def score(self, model: ScoredModel, items: Collection[int]) -> Sequence[Score]:
         """Score one set of weights.
 
         Args:
             model: With those weights.
-            is_stage_end: Otherwise only held-out loss is scored, for the curve.
+            items: Of the spec's evals, by index: those that are asked for.
         """

@@ -34,6 +34,7 @@ from runtime.scoring import Evaluator, Score
 from runtime.state import Gather, Layout, TrainState, build_layout, initial_state
 from runtime.tensors import tensor_shapes
 from runtime.training import Training
+from specs.cadence import items_due
 from specs.identity import run_identity, stage_identities
 from specs.plan import Plan, PlannedStage
 
@@ -120,14 +121,16 @@ class Session:
         )
         return train(training, *self._start(restored))
 
-    def scores(
-        self, state: TrainState, layout: Layout, step: int, *, is_stage_end: bool = True
-    ) -> list[Score]:
-        """Score the weights after `step` steps."""
+    def scores(self, state: TrainState, layout: Layout, step: int) -> list[Score]:
+        """Score the weights after `step` steps, with all that is due then."""
         # The state after a stage's last step is scored as that stage trained it.
         stage = self.ready.plan.stage_at(step - 1)
         model = AskedModel(self._programs_of(stage, layout), state.weights)
-        return list(self.evaluator.score(model, is_stage_end=is_stage_end))
+        return list(self.evaluator.score(model, self.due(step)))
+
+    def due(self, step: int) -> tuple[int, ...]:
+        """Return the items of the spec's evals that are due after `step` steps."""
+        return items_due(self.ready.experiment, self.ready.plan, step)
 
     def _programs_of(self, stage: PlannedStage, layout: Layout) -> ModelPrograms:
         """Return what asks the model of a stage; stages of one shape share it."""
@@ -195,12 +198,11 @@ class _Scoring:
         self._session = session
         self._recorder = recorder
 
-    def __call__(
-        self, state: TrainState, layout: Layout, *, step: int, is_stage_end: bool
-    ) -> None:
-        for score in self._session.scores(
-            state, layout, step, is_stage_end=is_stage_end
-        ):
+    def is_due(self, step: int) -> bool:
+        return bool(self._session.due(step))
+
+    def __call__(self, state: TrainState, layout: Layout, *, step: int) -> None:
+        for score in self._session.scores(state, layout, step):
             _report(self._recorder, step, score)
 
 

@@ -37,7 +37,9 @@ def items_due(experiment: Experiment, plan: Plan, step: int) -> tuple[int, ...]:
     return tuple(
         item
         for item in items
-        if (every := experiment.evals[item].every) is not None
-        and is_due(plan, step, every)
+        if (
+            (every := experiment.evals[item].every) is not None
+            and is_due(plan, step, every)
+        )
         or (is_logged and experiment.evals[item].suite == "heldout")
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from eval_fakes import EOS, ByteCodec, FakeModel, MemoryStore, pair_losses
+from eval_fakes import ByteCodec, FakeModel, MemoryStore, pair_losses
 
 from evals.suites import (
     check_suites,
@@ -83,7 +83,7 @@ def prepared(tmp_path, *evals: dict, length: int = 16):
 def test_every_suite_that_is_asked_for_is_scored(tmp_path):
     inputs = prepared(tmp_path, {"suite": "heldout"}, QUESTIONS, QUESTIONS)
     scorer = FakeModel(token_losses=pair_losses, rows=2, length=16)
-    scores = evaluate(inputs, scorer)
+    scores = evaluate(inputs, scorer, range(3))
     assert [score.suite for score in scores] == [
         "heldout",
         "choices.sky_colour",
@@ -91,13 +91,15 @@ def test_every_suite_that_is_asked_for_is_scored(tmp_path):
     ]
     assert sorted(scores[0].values) == ["code.bits_per_byte", "code.loss"]
     assert scores[1].values == scores[2].values
-    assert inputs.eos_id == EOS
+    later = evaluate(inputs, scorer, [2])
+    assert [score.suite for score in later] == ["choices.sky_colour.2"]
 
 
 def test_nothing_is_scored_that_is_not_asked_for(tmp_path):
     inputs = prepared(tmp_path)
     assert (
-        evaluate(inputs, FakeModel(token_losses=pair_losses, rows=2, length=16)) == []
+        evaluate(inputs, FakeModel(token_losses=pair_losses, rows=2, length=16), [])
+        == []
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +90,27 @@ def read_batch(step: int, rows: Any) -> Any:
     return random.integers(0, 13, shape, np.int32)
 
 
+class Scores:
+    """Notes when it is asked to score."""
+
+    def __init__(self, every_steps: int = 100) -> None:
+        self.every_steps = every_steps
+        self.steps: list[int] = []
+
+    def is_due(self, step: int) -> bool:
+        return step % self.every_steps == 0
+
+    def __call__(self, state: Any, layout: Any, *, step: int) -> None:
+        self.steps.append(step)
+
+
 def run(
     folder: Path,
     restored: Restored | None = None,
     *,
     plan: Plan = PLAN,
     every_steps: int = 100,
-    score: Callable[..., None] = lambda *_, **__: None,
-    heldout_every_steps: int | None = None,
+    score: Scores | None = None,
     log_every: int = 1,
     **fields: Any,
 ) -> tuple[int, Told]:
@@ -110,8 +123,8 @@ def run(
         recorder=told,
         checkpoints=CheckpointFolder(folder, plan.model),
         cadence=Checkpoints(every_steps=every_steps, keep_last=9),
-        logging=Logging(every_steps=log_every, heldout_every_steps=heldout_every_steps),
-        score=score,
+        logging=Logging(every_steps=log_every),
+        score=score or Scores(),
         **fields,
     )
     return train(training, *start(plan, restored)), told
@@ -223,15 +236,9 @@ def test_metrics_are_logged_at_the_cadence_and_fingerprints_at_every_step(
 def test_weights_are_scored_at_the_cadence_and_at_every_stage_end(
     tmp_path: Path,
 ) -> None:
-    scored: list[tuple[int, bool]] = []
-
-    def score(state: Any, layout: Any, *, step: int, is_stage_end: bool) -> None:
-        scored.append((step, is_stage_end))
-
-    run(tmp_path, score=score, heldout_every_steps=2)
-    assert scored == [
-        (2, False), (3, True), (4, False), (5, True), (6, False), (8, True)
-    ]  # fmt: skip
+    score = Scores(every_steps=2)
+    run(tmp_path, score=score)
+    assert score.steps == [2, 3, 4, 5, 6, 8]
 
 
 @pytest.mark.parametrize("stop_after", [2, 3, 4])
