@@ -16,7 +16,7 @@ LOSS = "loss"
 """The metric whose last logged value counts. The others are functions of the plan or as
 noisy as a single batch."""
 
-_FREE = ("seed", "name", "description", "tags")
+FREE_FIELDS = ("seed", "name", "description", "tags")
 """Fields of a resolved spec in which repeats may differ."""
 
 
@@ -98,7 +98,9 @@ def _numbers_of(ledger: Ledger, stored: Stored) -> dict[str, str]:
 
 def _of_any_seed(ledger: Ledger, entry: Entry) -> tuple[object, ...]:
     """What repeats have in common: the spec but for its seed, and the pinned bytes."""
-    spec = {name: value for name, value in entry.spec.items() if name not in _FREE}
+    spec = {
+        name: value for name, value in entry.spec.items() if name not in FREE_FIELDS
+    }
     lock = Lock.model_validate(ledger.objects.get_json(entry.lock))
     inputs = {
         name: tuple(file.sha256 for file in locked.files)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from codemix_cli.benchmarks_text import told_benchmarks
 from codemix_cli.output import Command, Result, note, table
 from codemix_cli.reading import read_specs, spec_argument
 from codemix_cli.slice_text import slice_told
@@ -50,9 +51,10 @@ def command(
 
     Pure arithmetic, in under a second and on any machine. Once the spec is prepared it
     also tells how often each source is gone through, and refuses more than the spec
-    allows. With --on the real compiler compiles the training step for a TPU slice, in
-    minutes and without any TPU: whether it fits, what it sends, how long it takes. What
-    the spec leaves to `auto` is chosen so that it fits.
+    allows. Of benchmarks it tells how sure their scores will be, and which differences
+    they can't show. With --on the real compiler compiles the training step for a TPU
+    slice, in minutes and without any TPU: whether it fits, what it sends, how long it
+    takes. What the spec leaves to `auto` is chosen so that it fits.
     """
     from specs.loading import load_lock, lock_path
 
@@ -61,7 +63,10 @@ def command(
     experiments = [experiment for _, experiment in read_specs([spec])]
     lock = load_lock(lock_path(spec)) if lock_path(spec).exists() else None
     if machine is None:
-        reports = [_report(spec, experiment, lock) for experiment in experiments]
+        reports = [
+            _report(spec, experiment, lock, seeds)
+            for experiment, seeds in _with_seeds(experiments)
+        ]
         return Result(
             data={"file": str(spec), "experiments": reports},
             text="\n\n".join(_told(report) for report in reports),
@@ -104,10 +109,11 @@ def _reports_on(
         check_can_save(save, spec, load_experiment(spec))
     reports = []
     with open_compiler(_watch) as compile_step:
-        for experiment, is_open in zip(experiments, left_open(spec), strict=True):
+        found = zip(_with_seeds(experiments), left_open(spec), strict=True)
+        for (experiment, seeds), is_open in found:
             fit = choose(experiment, is_open, where, compile_step)
             chosen = fit.choice.apply(experiment)
-            report = _report(spec, chosen, lock)
+            report = _report(spec, chosen, lock, seeds)
             report["on"] = slice_report(fit, is_open, price)
             reports.append(report)
             if save is not None:
@@ -132,7 +138,16 @@ def _watch(job: CompileJob, answer: Answer | None) -> None:
         note(f"  does not fit: {in_bytes(answer.needed_bytes)} or more of {limit}")
 
 
-def _report(path: Path, experiment: Experiment, lock: Lock | None) -> Report:
+def _with_seeds(experiments: list[Experiment]) -> list[tuple[Experiment, int]]:
+    from evals.statistics.expected import count_seeds
+
+    return list(zip(experiments, count_seeds(experiments), strict=True))
+
+
+def _report(
+    path: Path, experiment: Experiment, lock: Lock | None, num_seeds: int
+) -> Report:
+    from evals.statistics.expected import expected_of
     from specs.costs import check_epochs
     from specs.report import plan_report
     from specs.resolve import plan_experiment
@@ -145,7 +160,12 @@ def _report(path: Path, experiment: Experiment, lock: Lock | None) -> Report:
             raise SpecError(
                 [replace(problem, file=str(path)) for problem in error.problems]
             ) from None
-    return {"name": experiment.name, **plan_report(plan, lock)}
+    return {
+        "name": experiment.name,
+        **plan_report(plan, lock),
+        "benchmarks": expected_of(path, experiment, lock).to_json(),
+        "num_seeds": num_seeds,
+    }
 
 
 def _told(report: Report) -> str:
@@ -166,7 +186,9 @@ def _told(report: Report) -> str:
         ],
         ["checkpoint", in_bytes(report["checkpoint_bytes"])],
     ]
-    return "\n\n".join([table(facts), _stages(report), _sources(report)])
+    parts = [table(facts), _stages(report), _sources(report)]
+    parts.append(told_benchmarks(report["benchmarks"], report["num_seeds"]))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _stages(report: Report) -> str:

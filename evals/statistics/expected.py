@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from evals.catalogue import FILE_SUFFIXES, declared_benchmarks
 from evals.statistics.macro import error_of_average, variance_shares
 from evals.statistics.power import (
     CORRELATION,
@@ -11,19 +13,25 @@ from evals.statistics.power import (
     error_of_difference,
     expected_error,
 )
+from ledger.repeats import FREE_FIELDS
 from specs.base import Value
-from specs.task import Suite, Task
+from specs.benchmarks import Benchmarks
+from specs.canonical import digest_of
+from specs.experiment import Experiment
+from specs.lock import Lock
+from specs.task import Task
+from specs.workspace import find_workspace
 
 
 class ExpectedError(Value):
     """The error of a score, and the least difference that would be seen. Shares."""
 
     standard_error: float | None
-    """The largest that the questions allow, at half of them right; null where their
-    number isn't declared."""
+    """The largest that the questions allow, with half of them right; null where their
+    number is unknown."""
     unpaired: float | None
     """Least true difference of two models that would be seen in 4 of 5 tries if each
-    answered other questions."""
+    answered other questions; null for win rates, which are comparisons already."""
     paired: float | None
     """The same where both answer the same questions, with a correlation of 0.7."""
 
@@ -32,7 +40,7 @@ class ExpectedTask(ExpectedError):
     """One task."""
 
     questions: int | None
-    """Null where their number isn't declared."""
+    """Null where their number isn't declared, and nothing is pinned."""
     chance: float
     """What guessing scores."""
     cluster: str | None
@@ -48,38 +56,88 @@ class ExpectedSuite(ExpectedError):
 
 
 class ExpectedScores(Value):
-    """All that is scored with benchmarks."""
+    """All benchmarks of one experiment."""
 
     tasks: dict[str, ExpectedTask]
     suites: dict[str, ExpectedSuite]
 
 
+def expected_of(
+    spec: Path, experiment: Experiment, lock: Lock | None
+) -> ExpectedScores:
+    """Say how sure the scores of an experiment will be.
+
+    Args:
+        spec: Its file.
+        experiment: The spec.
+        lock: Knows how many questions a task has where its declaration doesn't.
+
+    Raises:
+        SpecError: The spec asks for a task or suite that isn't there, or is wrong.
+        InputError: It names task files and is in no workspace.
+    """
+    names_files = any(
+        name.endswith(FILE_SUFFIXES)
+        for evaluation in experiment.evals
+        for name in evaluation.tasks or ()
+    )
+    workspace = find_workspace(spec) if names_files else spec.parent
+    declared = declared_benchmarks(experiment, workspace)
+    rows = {
+        name: task.data.rows
+        for name, task in (lock.benchmarks.tasks.items() if lock else ())
+    }
+    return expected_scores(declared, rows)
+
+
+def count_seeds(experiments: Sequence[Experiment]) -> list[int]:
+    """Count for each experiment those that differ from it in their seed alone.
+
+    Args:
+        experiments: Of one file. Each counts itself.
+    """
+    recipes = [
+        digest_of(experiment.model_dump(mode="json", exclude=set(FREE_FIELDS)))
+        for experiment in experiments
+    ]
+    seeds: dict[str, set[int]] = {}
+    for recipe, experiment in zip(recipes, experiments, strict=True):
+        seeds.setdefault(recipe, set()).add(experiment.seed)
+    return [len(seeds[recipe]) for recipe in recipes]
+
+
 def expected_scores(
-    tasks: Mapping[str, Task], suites: Mapping[str, Suite]
+    benchmarks: Benchmarks, pinned_rows: Mapping[str, int | None]
 ) -> ExpectedScores:
     """Say how sure scores will be before any compute is spent.
 
     Args:
-        tasks: Name -> every task that is scored.
-        suites: Name -> suites whose tasks are all among them.
+        benchmarks: What is scored.
+        pinned_rows: Task -> rows that are pinned, for tasks that declare none.
     """
-    expected = {name: expected_task(task) for name, task in tasks.items()}
+    tasks = {
+        name: expected_task(task, task.data.rows or pinned_rows.get(name))
+        for name, task in benchmarks.tasks.items()
+    }
     return ExpectedScores(
-        tasks=expected,
+        tasks=tasks,
         suites={
-            name: expected_suite({one: expected[one] for one in suite.tasks})
-            for name, suite in suites.items()
+            asked.suite: expected_suite({name: tasks[name] for name in asked.tasks})
+            for asked in benchmarks.asked
+            if asked.suite is not None
         },
     )
 
 
-def expected_task(task: Task) -> ExpectedTask:
-    """Say how sure the score of a task will be."""
-    count = task.data.rows
-    if count is not None and task.limit is not None:
-        count = min(count, task.limit)
+def expected_task(task: Task, rows: int | None) -> ExpectedTask:
+    """Say how sure the score of a task will be.
+
+    Args:
+        task: The task.
+        rows: How many questions there are; null: unknown.
+    """
+    count = rows if task.limit is None or rows is None else min(rows, task.limit)
     error = None if count is None else expected_error(count)
-    # A win rate is a comparison of two models already: there is nothing to subtract.
     return ExpectedTask(
         **_detectable(error, is_comparison=task.way == "reply"),
         questions=count,
