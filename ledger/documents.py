@@ -2,6 +2,7 @@
 
 run          what was trained                    `ledger.entry`
 replay       the verdict on a run                `ledger.verdict`
+evaluation   scores that were made after a run   `ledger.evaluation`
 annotation   tags and notes on a document        `ledger.annotation`
 attestation  a signature on a document           `ledger.attestation`
 """
@@ -16,10 +17,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ledger.annotation import Annotation
 from ledger.attestation import Attestation
 from ledger.entry import SCHEMA_VERSION, Entry
+from ledger.evaluation import Evaluation
 from ledger.verdict import Verdict
 from specs.errors import InputError
 
-AnyEntry = Entry | Verdict | Annotation | Attestation
+AnyEntry = Entry | Verdict | Evaluation | Annotation | Attestation
 """A document of the ledger, told apart by its `kind`."""
 
 _DOCUMENT: TypeAdapter[AnyEntry] = TypeAdapter(
@@ -91,7 +93,10 @@ def document_of(document: dict[str, Any], file: str) -> AnyEntry:
 
 
 def subject_of(entry: AnyEntry) -> str | None:
-    """Return the digest of what a document is about; null of a run."""
+    """Return the digest of what a document is about.
+
+    Null of a run, and of an evaluation of weights that no entry is known to have.
+    """
     if isinstance(entry, Entry):
         return None
     return entry.original if isinstance(entry, Verdict) else entry.subject
@@ -106,8 +111,11 @@ def run_of(stored: Stored) -> Entry:
     entry = stored.entry
     if isinstance(entry, Entry):
         return entry
-    article = "an" if entry.kind[0] == "a" else "a"
+    article = "an" if entry.kind[0] in "ae" else "a"
+    subject = subject_of(entry)
     raise InputError(
         f"entry {stored.digest[:12]} is {article} {entry.kind}, not a run",
-        fix=f"name the one that it is about, {str(subject_of(entry))[:12]}",
+        fix=f"name the one that it is about, {subject[:12]}"
+        if subject is not None
+        else "it is of weights that no entry of the ledger has",
     )

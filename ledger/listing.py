@@ -19,7 +19,7 @@ from specs.errors import InputError, Problem
 SPEC_PREFIX = "spec."
 """Begins a column that is a place in the resolved spec, such as `spec.model.width`."""
 
-KINDS = ("run", "replay", "annotation", "attestation")
+KINDS = ("run", "replay", "evaluation", "annotation", "attestation")
 USUAL_KINDS = ("run", "replay")
 
 

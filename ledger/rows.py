@@ -32,8 +32,10 @@ class Row(NamedTuple):
     others."""
     num_steps: int
     weights_digest: str | None
+    """Of the last stage of a run; of what was evaluated."""
     original: str | None
-    """The entry that it is about; null of a run."""
+    """The entry that it is about; null of a run, and of an evaluation of weights that
+    no entry has."""
     identity: str | None
     spec_digest: str | None
     seed: int | None
@@ -43,6 +45,8 @@ class Row(NamedTuple):
     """Name -> number as text, of the last step that was logged."""
     scores: dict[str, str]
     """`suite/name` -> number as text, the last of each."""
+    tasks: dict[str, str]
+    """Of an evaluation: task -> fingerprint; empty of others."""
     add_tags: list[str]
     remove_tags: list[str]
     note: str
@@ -90,6 +94,14 @@ def _row(folder: Path, line: LogLine, document: dict[str, Any]) -> Row:
             original=document["original"],
             seconds=document["times"]["recorded_seconds"],
         )
+    if kind == "evaluation":
+        return row._replace(
+            num_steps=document["step"],
+            weights_digest=document["weights_digest"],
+            original=document["subject"],
+            scores=_last_scores(document["scores"]),
+            tasks={task["name"]: task["fingerprint"] for task in document["tasks"]},
+        )
     return row._replace(
         original=document["subject"],
         add_tags=list(document.get("add_tags", ())),
@@ -100,11 +112,6 @@ def _row(folder: Path, line: LogLine, document: dict[str, Any]) -> Row:
 
 def _run_row(folder: Path, line: LogLine, document: dict[str, Any]) -> Row:
     stages = document["stages"]
-    scores = {
-        f"{one['suite']}/{name}": value
-        for one in sorted(document["scores"], key=lambda one: int(one["step"]))
-        for name, value in one["values"].items()
-    }
     return _empty(line, document["outcome"]["status"])._replace(
         num_steps=stages[-1]["stop_step"] if stages else 0,
         weights_digest=stages[-1]["weights_digest"] if stages else None,
@@ -113,8 +120,16 @@ def _run_row(folder: Path, line: LogLine, document: dict[str, Any]) -> Row:
         seed=document["spec"].get("seed"),
         seconds=document["times"]["recorded_seconds"],
         metrics=_last_metrics(folder, stages),
-        scores=scores,
+        scores=_last_scores(document["scores"]),
     )
+
+
+def _last_scores(scores: list[dict[str, Any]]) -> dict[str, str]:
+    return {
+        f"{one['suite']}/{name}": value
+        for one in sorted(scores, key=lambda one: int(one["step"]))
+        for name, value in one["values"].items()
+    }
 
 
 def _last_metrics(folder: Path, stages: list[dict[str, Any]]) -> dict[str, str]:
@@ -152,6 +167,7 @@ def _empty(line: LogLine, result: str) -> Row:
         seconds=None,
         metrics={},
         scores={},
+        tasks={},
         add_tags=[],
         remove_tags=[],
         note="",

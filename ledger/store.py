@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -81,10 +81,43 @@ class Ledger:
         Raises:
             InputError: The disk is full or the folder can't be written.
         """
+        return self._append_unless(lambda: None, data)
+
+    def append_unless(
+        self, known: Callable[[], Stored | None], entry: AnyEntry
+    ) -> tuple[Stored, bool]:
+        """Append an entry, unless the ledger holds one that says the same.
+
+        Args:
+            known: Looks for that one, while nobody else appends.
+            entry: The new one.
+
+        Returns:
+            The one that the ledger holds now, and whether it is the new one.
+
+        Raises:
+            InputError: The disk is full or the folder can't be written.
+        """
+        found: list[Stored] = []
+
+        def look() -> str | None:
+            one = known()
+            if one is None:
+                return None
+            found.append(one)
+            return one.digest
+
+        digest = self._append_unless(look, entry.to_bytes())
+        return (found[0], False) if found else (Stored(digest, entry), True)
+
+    def _append_unless(self, known: Callable[[], str | None], data: bytes) -> str:
         digest = hashlib.sha256(data).hexdigest()
         document = json.loads(data)
         try:
             with self._turn():
+                other = known()
+                if other is not None:
+                    return other
                 if digest not in {line.digest for line in self.log()}:
                     write_atomically(self.entry_path(digest), data)
                     self._append_line(digest, document["kind"], document["name"])

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from ledger.evaluations import all_disagreements
 from ledger.finding import Finding, Listen, silent
 from ledger.head import Head, check_extends, head_of
 from ledger.keys import PublicKey
@@ -88,7 +89,7 @@ def verify(
             *journals.findings,
             *signatures,
         ),
-        notes=tuple(journals.notes),
+        notes=(*journals.notes, *map(str, all_disagreements(ledger))),
     )
 
 

@@ -15,12 +15,19 @@ from typing import Any, NamedTuple
 from ledger.attestation import Attestation
 from ledger.documents import AnyEntry, document_of, parse_document, subject_of
 from ledger.entry import Entry, StageFacts
+from ledger.evaluation import Evaluation
 from ledger.facts import ObjectRef
 from ledger.finding import Finding, Listen
 from ledger.log import LogLine
-from ledger.objects import references
+from ledger.objects import ObjectStore, references
 from ledger.store import Ledger
 from ledger.verdict import Verdict
+from ledger.verify_evaluations import (
+    Claim,
+    claim_of,
+    evaluation_problems,
+    weights_problem,
+)
 from specs.errors import CodemixError
 
 RESTORE = "restore it from a copy of the ledger, or from MLflow's artifacts"
@@ -36,10 +43,12 @@ class Want(NamedTuple):
     """Digest of the entry."""
     ref: ObjectRef
     role: str
-    """`trace`, `metrics`, `timings`, `words`, `plan`, `lock`, `tensors`; empty: any
-    bytes."""
+    """`trace`, `metrics`, `timings`, `words`, `plan`, `lock`, `tensors`, `results`;
+    empty: any bytes."""
     stage: StageFacts | None = None
     """Of a trace or a series."""
+    claim: Claim | None = None
+    """Of the results of a score."""
 
 
 @dataclass
@@ -56,6 +65,8 @@ class Known:
     verdict_heads: tuple[str, ...] | None = None
     """Trace heads of a replay that was found to be exact."""
     attestation: Attestation | None = None
+    evaluation: Evaluation | None = None
+    """Without code and environment."""
 
 
 @dataclass
@@ -191,6 +202,8 @@ def _known(entry: AnyEntry, line: int) -> Known:
         known.verdict_heads = entry.trace_heads
     elif isinstance(entry, Attestation):
         known.attestation = entry
+    elif isinstance(entry, Evaluation):
+        known.evaluation = entry.model_copy(update={"environment": None, "code": None})
     return known
 
 
@@ -206,6 +219,11 @@ def _wants(digest: str, entry: AnyEntry, document: dict[str, Any]) -> Iterator[W
                 yield Want(digest, stage.tensor_words, "words", stage)
         for checkpoint in entry.checkpoints:
             yield Want(digest, checkpoint.tensors, "tensors")
+    if isinstance(entry, Entry | Evaluation):
+        for score in entry.scores:
+            if score.detail is not None:
+                claim = claim_of(score, entry)
+                yield Want(digest, score.detail, "results", claim=claim)
     # What is large and names no object, such as hundreds of distributions.
     searched = {key: document[key] for key in document if key not in _WITHOUT_OBJECTS}
     for ref in references(searched):
@@ -213,7 +231,10 @@ def _wants(digest: str, entry: AnyEntry, document: dict[str, Any]) -> Iterator[W
 
 
 def _inside(entry: AnyEntry, file: str) -> Iterator[Finding]:
-    """Check what an entry says of its own stages: they follow each other."""
+    """Check what a document says of itself: of a run, that stages follow each other."""
+    if isinstance(entry, Evaluation):
+        for what in evaluation_problems(entry):
+            yield Finding(kind="entry", what=what, file=file)
     if not isinstance(entry, Entry):
         return
     for before, stage in zip(entry.stages, entry.stages[1:], strict=False):
@@ -227,11 +248,13 @@ def _check_subjects(found: Entries, ledger: Ledger) -> None:
     """Check that what a document is about is there, and is what it says it is."""
     for digest, one in found.known.items():
         file = str(ledger.entry_path(digest))
-        for what in _subject_problems(found, one):
+        for what in _subject_problems(found, one, ledger.objects):
             found.findings.append(Finding(kind="entry", what=what, file=file))
 
 
-def _subject_problems(found: Entries, one: Known) -> Iterator[str]:
+def _subject_problems(
+    found: Entries, one: Known, objects: ObjectStore
+) -> Iterator[str]:
     if one.subject is None:
         yield from _reused_problems(found, one)
         return
@@ -245,6 +268,12 @@ def _subject_problems(found: Entries, one: Known) -> Iterator[str]:
         heads = tuple(stage.trace_head for stage in subject.entry.stages)
         if heads != one.verdict_heads:
             yield f"{said} and EXACT, but the traces of the two differ"
+    elif one.evaluation is not None:
+        what = "that is no run"
+        if subject.entry is not None:
+            what = weights_problem(one.evaluation, subject.entry, objects) or ""
+        if what:
+            yield f"{said}, but {what}"
 
 
 def _reused_problems(found: Entries, one: Known) -> Iterator[str]:

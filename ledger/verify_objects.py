@@ -18,6 +18,7 @@ from ledger.series import decode_series
 from ledger.tensor_words import TensorWords
 from ledger.trace import Trace
 from ledger.verify_entries import RESTORE, Want, is_left_over
+from ledger.verify_evaluations import claim_problems
 from specs.errors import CodemixError
 from specs.lock import Lock
 
@@ -103,7 +104,7 @@ def _content_problems(
     told = set()
     for want in wants:
         # Entries of one prefix share its objects and say the same of them.
-        key = (want.role, want.stage)
+        key = (want.role, want.stage, want.claim)
         if not want.role or key in told:
             continue
         told.add(key)
@@ -124,6 +125,8 @@ def _problems_of(store: ObjectStore, data: bytes, want: Want) -> Iterator[str]:
         elif want.role == "tensors":
             for tensor in json.loads(data).values():
                 TensorFacts.model_validate(tensor)
+        elif want.role == "results" and want.claim is not None:
+            yield from claim_problems(json.loads(data), want.claim)
         elif want.role == "lock":
             Lock.model_validate(json.loads(data))
         elif not isinstance(json.loads(data), dict):
@@ -131,7 +134,14 @@ def _problems_of(store: ObjectStore, data: bytes, want: Want) -> Iterator[str]:
     except CodemixError as error:
         yield error.problems[0].what
     # Whatever these bytes are, they are not what was recorded.
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):
         yield f"it is no {want.role}: its bytes are another thing"
 
 

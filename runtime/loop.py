@@ -15,10 +15,10 @@ from typing import NamedTuple
 from jax import Array
 
 from ledger.recorder import StepRecord, TensorFacts
+from ledger.weights import weights_digest
 from runtime.batches import BatchReader
 from runtime.failure import not_finite
 from runtime.fingerprint import fingerprint_hex, words_hex
-from runtime.manifest import weights_digest
 from runtime.progress import TrainingProgress
 from runtime.state import (
     Layout,

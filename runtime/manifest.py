@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 from ledger.recorder import TensorFacts
-from runtime.row_files import PREFIXES, Share
+from runtime.row_files import Share
 from specs.base import Value
-from specs.canonical import canonical_json, digest_of
+from specs.canonical import canonical_json
 
 MANIFEST = "manifest.json"
 
@@ -71,14 +70,3 @@ class Manifest(Value):
         if document["sha256"] != manifest.digest:
             raise ValueError("the manifest is not what its own digest says")
         return manifest
-
-
-def weights_digest(tensors: Mapping[str, TensorFacts]) -> str:
-    """SHA-256 over the digests of the weights, the optimizer's moments left out."""
-    return digest_of(
-        {
-            name: facts.sha256
-            for name, facts in tensors.items()
-            if not name.startswith(PREFIXES[1:])
-        }
-    )

@@ -25,10 +25,11 @@ from jax.sharding import NamedSharding
 from numpy.typing import NDArray
 
 from ledger.recorder import TensorFacts
+from ledger.weights import MOMENTS
 from runtime.state import Layout, TrainState
 from runtime.tensors import parts_of
 
-PREFIXES = ("", "mu.", "nu.")
+PREFIXES = ("", *MOMENTS)
 """Of the names of the weights and of both moments."""
 
 DIGEST_BYTES = 32

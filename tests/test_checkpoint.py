@@ -14,8 +14,8 @@ import numpy as np
 import plans
 import pytest
 
+from ledger.weights import weights_digest
 from runtime.checkpoint import CheckpointFolder
-from runtime.manifest import weights_digest
 from runtime.mesh import build_mesh
 from runtime.row_files import bare_name
 from runtime.state import (
