@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from codemix_cli.evaluation_text import (
+    shown_names,
+    told_evaluation,
+    told_later,
+    with_error,
+)
 from codemix_cli.output import table
 from codemix_cli.spark import told_curves
 from codemix_cli.verdict_text import told_verdict
@@ -25,6 +31,9 @@ def told_entry(shown: Json) -> str:
     if entry["kind"] == "replay":
         told = told_verdict(shown["digest"], entry)
         return f"{told}\n\n{said}" if said else told
+    if entry["kind"] == "evaluation":
+        told = told_evaluation(shown["digest"], entry)
+        return f"{told}\n\n{said}" if said else told
     if entry["kind"] != "run":
         return _told_others(shown["digest"], entry)
     parts = [
@@ -33,6 +42,7 @@ def told_entry(shown: Json) -> str:
         told_stages(entry["stages"]),
         told_curves(shown["curves"]),
         told_scores(entry["scores"]),
+        told_later(shown["evaluations"]),
         _kept(entry),
         _seams(entry),
         _verdicts(shown["verdicts"]),
@@ -126,14 +136,17 @@ def told_stages(stages: list[Json]) -> str:
 
 
 def told_scores(scores: list[Json]) -> str:
-    """Tell scores in a table per suite: a row per score, a column per step."""
+    """Tell scores in a table per suite: a row per score, a column per step.
+
+    A standard error is told beside its number.
+    """
     tables = []
     for suite in dict.fromkeys(one["suite"] for one in scores):
         columns = [one for one in scores if one["suite"] == suite]
-        names = sorted({name for one in columns for name in one["values"]})
+        names = sorted({name for one in columns for name in shown_names(one["values"])})
         after = [f"after {one['step']:,}" for one in columns]
         rows = [
-            [name, *(_number(one["values"].get(name)) for one in columns)]
+            [name, *(with_error(one["values"], name) for one in columns)]
             for name in names
         ]
         tables.append(table([[suite, *after], *rows], right=range(1, len(after) + 1)))
@@ -164,8 +177,3 @@ def _verdicts(verdicts: list[Json]) -> str:
 
 def _short(digest: str | None) -> str:
     return "-" if digest is None else digest[:12]
-
-
-def _number(text: str | None) -> str:
-    # For people; the entry has every digit.
-    return "-" if text is None else f"{float(text):.4f}"

@@ -40,10 +40,14 @@ def told_lineage(
         has_heirs = any(
             len(one) > len(levels) for _, one in tree[index + 1 : index + 2]
         )
-        for number, replay in enumerate(run.replays, start=1):
-            is_last = number == len(run.replays) and not has_heirs
-            leaf = f"{below}{last if is_last else branch}replay"
-            rows.append([leaf, replay.digest[:12], replay.grade])
+        leaves = [["replay", one.digest[:12], one.grade] for one in run.replays]
+        leaves += [
+            ["evaluation", one.digest[:12], f"after {one.step:,}", " ".join(one.names)]
+            for one in run.evaluations
+        ]
+        for number, (kind, *facts) in enumerate(leaves, start=1):
+            is_last = number == len(leaves) and not has_heirs
+            rows.append([f"{below}{last if is_last else branch}{kind}", *facts])
     return table([[*row, *[""] * (4 - len(row))] for row in rows])
 
 

@@ -67,9 +67,9 @@ def _usual(entries: Sequence[Listed]) -> tuple[list[str], list[list[str]]]:
             _date(one.row.unix_ms),
             one.row.kind,
             one.row.name,
-            one.row.result,
+            one.row.result or _clipped(" ".join(one.row.tasks)),
             f"{one.row.num_steps:,}",
-            (one.row.weights_digest or one.row.original or "-")[:12],
+            (one.row.original or one.row.weights_digest or "-")[:12],
             *([" ".join(one.labels.tags)] if has_tags else []),
         ]
         for one in entries
@@ -87,7 +87,10 @@ def _told(cell: Cell, column: str) -> str:
     if isinstance(cell, float):
         # For people; the entry has every digit.
         return f"{cell:.6g}"
-    text = str(cell)
+    return _clipped(str(cell))
+
+
+def _clipped(text: str) -> str:
     return text if len(text) <= CLIPPED_CHARS else f"{text[:CLIPPED_CHARS]}..."
 
 

@@ -8,7 +8,7 @@ that it was asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -84,6 +84,24 @@ def all_scores_of(
     ledger: Ledger, digest: str, step: int | None = None
 ) -> list[FoundScore]:
     """Return every score of the weights of an entry after a step; see `scores_of`."""
+    return scores_after(ledger, digest, step)
+
+
+def scores_after(
+    ledger: Ledger,
+    digest: str,
+    step: int | None,
+    *,
+    tasks: Container[str] | None = None,
+) -> list[FoundScore]:
+    """Return scores of the weights of an entry after a step; see `scores_of`.
+
+    Args:
+        ledger: Holds the entry.
+        digest: Of the entry.
+        step: Steps done; null: after the last stage that ended.
+        tasks: Look at these alone: large results of others are not read.
+    """
     entry = run_of(Stored(digest, ledger.read(digest)))
     if step is None:
         ended = [stage.stop_step for stage in entry.stages if stage.weights_digest]
@@ -91,17 +109,15 @@ def all_scores_of(
     weights = (
         weights_after(digest, entry, step, ledger.objects) if step is not None else None
     )
-    own = _own(ledger, [(digest, step)] if step is not None else [])
+    own = _own(ledger, [(digest, step)] if step is not None else [], tasks)
     if weights is None and not own:
         known = ", ".join(map(str, known_steps(entry)))
         raise InputError(
             f"entry {digest[:12]} has no weights and no scores after {step} steps",
             fix=f"it has weights after {known} steps" if known else "no stage ended",
         )
-    return [
-        *own,
-        *(later_scores_of(ledger, weights.digest) if weights is not None else ()),
-    ]
+    later = later_scores_of(ledger, weights.digest) if weights is not None else []
+    return [*own, *(one for one in later if tasks is None or one.task in tasks)]
 
 
 def later_scores_of(ledger: Ledger, weights_digest: str) -> list[FoundScore]:
@@ -210,12 +226,14 @@ def find_weights(ledger: Ledger, digest: str) -> Weights | None:
     return None
 
 
-def _own(ledger: Ledger, runs: Iterable[tuple[str, int]]) -> list[FoundScore]:
+def _own(
+    ledger: Ledger, runs: Iterable[tuple[str, int]], tasks: Container[str] | None = None
+) -> list[FoundScore]:
     """Return what runs scored themselves after some steps."""
     found = []
     for digest, step in runs:
         for one in run_of(Stored(digest, ledger.read(digest))).scores:
-            if one.step == step:
+            if one.step == step and (tasks is None or one.suite in tasks):
                 fingerprint = _fingerprint(one, ledger.objects)
                 found.append(FoundScore(one.suite, one, fingerprint, digest, "run"))
     return found

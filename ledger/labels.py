@@ -139,10 +139,10 @@ def add_note(ledger: Ledger, text: str, note: str) -> tuple[str, Labels]:
 
 def _subject(ledger: Ledger, text: str) -> tuple[str, str]:
     digest, entry = ledger.find(text)
-    if entry.kind not in {"run", "replay"}:
+    if entry.kind not in {"run", "replay", "evaluation"}:
         raise InputError(
             f"entry {digest[:12]} is of kind {entry.kind}: it takes no tags and notes",
-            fix="name a run or a replay",
+            fix="name a run, a replay or an evaluation",
         )
     return digest, entry.name
 

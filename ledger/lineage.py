@@ -40,6 +40,15 @@ class Replay(NamedTuple):
     grade: str
 
 
+class Scoring(NamedTuple):
+    """An evaluation of weights of a run, made later."""
+
+    digest: str
+    step: int
+    names: tuple[str, ...]
+    """Of its scores, and of what else it holds."""
+
+
 class Run(NamedTuple):
     """A run of the graph."""
 
@@ -50,6 +59,7 @@ class Run(NamedTuple):
     stages: tuple[StageSpan, ...]
     fork: Fork | None
     replays: tuple[Replay, ...]
+    evaluations: tuple[Scoring, ...] = ()
 
     @property
     def num_steps(self) -> int:
@@ -87,7 +97,7 @@ class Lineage(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Return the graph as plain JSON: nodes and edges."""
-        edges = []
+        edges: list[dict[str, Any]] = []
         for run in self.runs.values():
             for stage in run.reused:
                 edge = {"from": stage.reused_from, "to": run.digest}
@@ -98,6 +108,9 @@ class Lineage(NamedTuple):
             for replay in run.replays:
                 edge = {"from": run.digest, "to": replay.digest}
                 edges.append({"kind": "replay", **edge, "grade": replay.grade})
+            for one in run.evaluations:
+                edge = {"from": run.digest, "to": one.digest}
+                edges.append({"kind": "evaluation", **edge, "step": one.step})
         nodes = [
             {
                 "digest": run.digest,
@@ -182,17 +195,24 @@ def _runs(ledger: Ledger, shown: str) -> dict[str, Run]:
     """Read all runs, by digest, in order of arrival."""
     documents: dict[str, Any] = {}
     replays: dict[str, list[Replay]] = {}
+    evaluations: dict[str, list[Scoring]] = {}
     for line in ledger.log():
-        if line.kind not in ("run", "replay"):
+        if line.kind not in ("run", "replay", "evaluation"):
             continue
         document = json.loads(ledger.read_bytes(line.digest))
         if line.kind == "run":
             documents[line.digest] = document
+        elif line.kind == "evaluation":
+            scoring = _scoring(line.digest, document)
+            evaluations.setdefault(document["subject"], []).append(scoring)
         else:
             one = Replay(line.digest, document["grade"])
             replays.setdefault(document["original"], []).append(one)
     runs = {
-        digest: _run(digest, document, tuple(replays.get(digest, ())))
+        digest: _run(digest, document)._replace(
+            replays=tuple(replays.get(digest, ())),
+            evaluations=tuple(evaluations.get(digest, ())),
+        )
         for digest, document in documents.items()
     }
     last = {run.recording: digest for digest, run in runs.items()}
@@ -201,7 +221,13 @@ def _runs(ledger: Ledger, shown: str) -> dict[str, Run]:
     return {digest: run for digest, run in runs.items() if digest in kept}
 
 
-def _run(digest: str, document: dict[str, Any], replays: tuple[Replay, ...]) -> Run:
+def _scoring(digest: str, document: dict[str, Any]) -> Scoring:
+    names = [one["suite"] for one in document["scores"]]
+    names += [one["name"] for one in document["extras"]]
+    return Scoring(digest, document["step"], tuple(names))
+
+
+def _run(digest: str, document: dict[str, Any]) -> Run:
     names = StageSpan._fields
     fork = document.get("parent")
     return Run(
@@ -214,5 +240,5 @@ def _run(digest: str, document: dict[str, Any], replays: tuple[Replay, ...]) -> 
             for stage in document["stages"]
         ),
         fork=Fork(**fork) if fork else None,
-        replays=replays,
+        replays=(),
     )

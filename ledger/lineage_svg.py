@@ -91,6 +91,8 @@ def lineage_svg(lineage: Lineage) -> str:
         ended = [] if run.outcome == "completed" else [run.outcome]
         grades = dict.fromkeys(replay.grade for replay in run.replays)
         told = [*ended, *([f"replayed: {', '.join(grades)}"] if grades else [])]
+        if run.evaluations:
+            told.append(f"evaluated: {len(run.evaluations)}")
         if told:
             x = _x(longest, longest) + 10
             bars.append(_text(x, top + 26, "; ".join(told), "dim"))

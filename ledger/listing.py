@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_args
 from ledger.conditions import Cell, Condition, is_number, number_of
 from ledger.index import LedgerIndex, Progress, read_index
 from ledger.labels import Labels, labels_of
+from ledger.later_rows import NO_LATER, Later, later_by_weights
 from ledger.log import entries_on_disk
 from ledger.rows import Row
 from specs.errors import InputError, Problem
@@ -61,22 +62,25 @@ class _Known(NamedTuple):
     row: Row
     labels: Labels
     spec: dict[str, Any] | None
+    later: Later
+    """What evaluations of its final weights say of a run."""
 
 
-FIXED: dict[str, Callable[[Row, Labels], Cell]] = {
-    "digest": lambda row, labels: row.digest,
-    "name": lambda row, labels: row.name,
-    "kind": lambda row, labels: row.kind,
-    "recorded": lambda row, labels: row.unix_ms,
-    "result": lambda row, labels: row.result,
-    "steps": lambda row, labels: row.num_steps,
-    "seconds": lambda row, labels: None if row.seconds is None else float(row.seconds),
-    "seed": lambda row, labels: row.seed,
-    "weights": lambda row, labels: row.weights_digest,
-    "of": lambda row, labels: row.original,
-    "identity": lambda row, labels: row.identity,
-    "tags": lambda row, labels: " ".join(labels.tags),
-    "note": lambda row, labels: labels.notes[-1].text if labels.notes else None,
+FIXED: dict[str, Callable[[_Known], Cell]] = {
+    "digest": lambda one: one.row.digest,
+    "name": lambda one: one.row.name,
+    "kind": lambda one: one.row.kind,
+    "recorded": lambda one: one.row.unix_ms,
+    "result": lambda one: one.row.result,
+    "steps": lambda one: one.row.num_steps,
+    "seconds": lambda one: None if one.row.seconds is None else float(one.row.seconds),
+    "seed": lambda one: one.row.seed,
+    "weights": lambda one: one.row.weights_digest,
+    "of": lambda one: one.row.original,
+    "identity": lambda one: one.row.identity,
+    "evaluations": lambda one: one.later.number if one.row.kind == "run" else None,
+    "tags": lambda one: " ".join(one.labels.tags),
+    "note": lambda one: one.labels.notes[-1].text if one.labels.notes else None,
 }
 """Columns that every entry may have, with their values."""
 
@@ -100,10 +104,11 @@ def list_entries(
     columns = question.columns
     asked = [*(one.column for one in question.conditions), *columns]
     asked += [question.sort] if question.sort is not None else []
+    later = later_by_weights(index.rows)
     has_specs = any(column.startswith(SPEC_PREFIX) for column in asked)
     specs = index.specs() if has_specs else [None] * len(index.rows)
     known = [
-        _Known(row, labels.get(row.digest, Labels()), spec)
+        _Known(row, labels.get(row.digest, Labels()), spec, _later(row, later))
         for row, spec in zip(index.rows, specs, strict=True)
     ]
     _check_columns(asked, known)
@@ -114,6 +119,11 @@ def list_entries(
         )
         for one in _in_order(found, question)
     ]
+
+
+def _later(row: Row, found: Mapping[str, Later]) -> Later:
+    is_run = row.kind == "run" and row.weights_digest is not None
+    return found.get(row.weights_digest or "", NO_LATER) if is_run else NO_LATER
 
 
 def rows_of(folder: Path) -> tuple[Row, ...]:
@@ -172,11 +182,12 @@ def _is_nothing(cell: Cell) -> bool:
 def _cell(one: _Known, column: str) -> Cell:
     """Return one value of an entry; null if it has none."""
     if column in FIXED:
-        return FIXED[column](one.row, one.labels)
+        return FIXED[column](one)
     if column.startswith(SPEC_PREFIX):
         value: Cell = _at(one.spec, column.removeprefix(SPEC_PREFIX))
         return None if isinstance(value, dict | list) else value
     text = one.row.scores.get(column, one.row.metrics.get(column))
+    text = one.later.scores.get(column, text)
     return None if text is None else float(text)
 
 
@@ -200,7 +211,7 @@ def _check_columns(asked: Iterable[str], known: Sequence[_Known]) -> None:
     """Refuse columns that no entry has; of an empty ledger nothing is known."""
     names: set[str] = set(FIXED)
     for one in known:
-        names |= {*one.row.metrics, *one.row.scores}
+        names |= {*one.row.metrics, *one.row.scores, *one.later.scores}
     problems = []
     for column in dict.fromkeys(asked):
         is_spec = column.startswith(SPEC_PREFIX)

@@ -10,6 +10,7 @@ from ledger.entry import Entry
 from ledger.labels import Labels, labels_of
 from ledger.listing import rows_of
 from ledger.rows import Row
+from ledger.shown_evaluations import shown_evaluations
 from ledger.store import Ledger
 
 
@@ -32,6 +33,11 @@ def show_entry(ledger: Ledger, text: str) -> dict[str, Any]:
             for row in rows
             if row.kind == "replay" and row.original == stored.digest
         ],
+        "evaluations": (
+            shown_evaluations(ledger, stored.digest, entry, rows)
+            if isinstance(entry, Entry)
+            else None
+        ),
         "signatures": _signatures(ledger, stored.digest, rows),
         "tags": list(labels.tags),
         "notes": [note._asdict() for note in labels.notes],

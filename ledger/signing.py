@@ -26,7 +26,8 @@ from ledger.store import Ledger
 from specs.errors import CodemixError, InputError
 
 KEY_VARIABLE = "CODEMIX_SIGN_KEY"
-"""Path of a private key: where it is set, every run and replay is signed with it."""
+"""Path of a private key: where it is set, every run, replay and evaluation is
+signed with it."""
 
 
 class Signature(NamedTuple):

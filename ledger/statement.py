@@ -16,6 +16,7 @@ from typing import Any
 
 from ledger.documents import AnyEntry
 from ledger.entry import Entry
+from ledger.evaluation import Evaluation
 from ledger.head import Head
 from ledger.objects import ObjectStore
 from ledger.verdict import Verdict
@@ -26,7 +27,7 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 DOCUMENT = "urn:codemix:document:1"
-"""Type of what is stated of an annotation: that it is there."""
+"""Type of what is stated of other documents: that they are there."""
 
 ENTRY_SUBJECT = "entry"
 LOG_SUBJECT = "log"
@@ -62,7 +63,14 @@ def statement_of(
 
 
 def outputs_of(entry: AnyEntry) -> Iterator[tuple[str, str]]:
-    """Name what came of a run, with digests."""
+    """Name what came of a run or an evaluation, with digests."""
+    if isinstance(entry, Evaluation):
+        yield f"weights/{entry.stage or 'unknown'}", entry.weights_digest
+        for score in entry.scores:
+            if score.detail is not None:
+                yield f"results/{score.suite}", score.detail.sha256
+        for extra in entry.extras:
+            yield f"extra/{extra.name}", extra.content.sha256
     if not isinstance(entry, Entry):
         return
     for stage in entry.stages:

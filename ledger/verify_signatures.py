@@ -14,6 +14,9 @@ from ledger.store import Ledger
 from ledger.verify_entries import Known
 from specs.errors import CodemixError
 
+SIGNED_KINDS = ("run", "replay", "evaluation")
+"""Documents that claim a result."""
+
 
 def check_signatures(
     ledger: Ledger,
@@ -30,7 +33,8 @@ def check_signatures(
         lines: Of the log.
         known: Digest -> what is known of each whole document.
         trusted: Key id -> key.
-        are_required: Whether a run or a replay without a good signature is wrong.
+        are_required: Whether a run, a replay or an evaluation without a good signature
+            is wrong.
     """
     good = set()
     for digest, one in known.items():
@@ -51,7 +55,7 @@ def check_signatures(
             else None,
         )
     for digest, one in known.items() if are_required else ():
-        if one.kind in ("run", "replay") and digest not in good:
+        if one.kind in SIGNED_KINDS and digest not in good:
             yield Finding(
                 kind="signature",
                 what=f"{one.kind} {digest[:12]} has no good signature",
@@ -74,10 +78,11 @@ def _problem(
         data = ledger.objects.get(document.envelope)
     except CodemixError as error:
         return error.problems[0].what
+    made = subject.entry or subject.evaluation
     return signature_problem(
         document,
         data,
         link=hashlib.sha256(lines[subject.line - 1]).hexdigest(),
-        outputs=dict(outputs_of(subject.entry)) if subject.entry is not None else {},
+        outputs=dict(outputs_of(made)) if made is not None else {},
         trusted=trusted,
     )

@@ -46,7 +46,7 @@ class _Where(click.ParamType[object]):
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(["run", "replay", "annotation", "attestation"]),
+    type=click.Choice(["run", "replay", "evaluation", "annotation", "attestation"]),
     help="Runs and replays by default.",
 )
 @click.option("--status", multiple=True, metavar="STATUS", help="How a run ended.")
@@ -87,9 +87,9 @@ def command(
     """List the entries, in order of arrival.
 
     Columns are digest, name, kind, recorded, result, steps, seconds, seed, weights, of,
-    identity, tags and note; any last metric or score (loss, heldout/text.loss); any
-    place in the resolved spec (spec.model.width). Conditions compare them with a value
-    by < <= = != >= or >.
+    identity, evaluations, tags and note; any last metric or score (loss,
+    heldout/text.loss); any place in the resolved spec (spec.model.width). Conditions
+    compare them with a value by < <= = != >= or >.
     """
     from ledger.listing import USUAL_KINDS, Question, list_entries
 

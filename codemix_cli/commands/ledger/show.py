@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     help="Draw that graph.",
 )
 def command(entry: str, graph: bool, svg: Path | None) -> Result:
-    """Show one entry, and the verdicts on it.
+    """Show one entry, its evaluations, and the verdicts on it.
 
     ENTRY is the beginning of a digest, a name that only one run has, or @ and a tag
     that only one entry has. With `--json` comes the whole entry, from the resolved spec
