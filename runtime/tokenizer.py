@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runtime.hf_tokenizer import SPACE
 from runtime.token_store import sha256_of
 from specs.errors import InputError
 
@@ -34,6 +35,22 @@ class Tokenizer:
     def decode(self, tokens: list[int]) -> str:
         """Join tokens into a text; bytes that are not UTF-8 become U+FFFD."""
         return str(self._model.decode(tokens))
+
+    def piece_bytes(self) -> list[bytes]:
+        """Return what each token adds to a text, as UTF-8; nothing for control tokens.
+
+        Joined they are the text, but for a space at its beginning that some models add.
+        """
+        return [self._bytes_of(token) for token in range(self.vocab_size)]
+
+    def _bytes_of(self, token: int) -> bytes:
+        piece = str(self._model.id_to_piece(token))
+        if self._model.is_byte(token):
+            return bytes([int(piece.removeprefix("<0x").removesuffix(">"), 16)])
+        if self._model.is_control(token):
+            return b""
+        is_unknown = self._model.is_unknown(token)
+        return b" " if is_unknown else piece.replace(SPACE, " ").encode()
 
 
 def load_tokenizer(path: Path, name: str | None = None) -> Tokenizer:

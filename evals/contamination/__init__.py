@@ -1,0 +1,1 @@
+"""Which pinned questions occur in the text that was trained on."""
