@@ -9,7 +9,7 @@ stage makes is tracked by the stage. A file from the web is downloaded once into
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ledger.dvc_files import tracked_by_git
@@ -64,8 +64,36 @@ def pin(
         InputError: With every input that can't be pinned, or that is not what the
             stages were trained on that the experiment goes on from.
     """
-    store = DvcStore(workspace)
     inputs = inputs_of(experiment, benchmarks)
+    locked, benchmarks = pin_inputs(inputs, benchmarks, workspace, progress)
+    lock = Lock(lock=1, codemix=VERSION, inputs=locked, benchmarks=benchmarks)
+    check_prefix_data(experiment, lock, workspace)
+    lock = _with_stores(lock, experiment, lock_path(spec_path))
+    save_lock(lock, lock_path(spec_path))
+    return lock
+
+
+def pin_inputs(
+    inputs: Sequence[Input],
+    benchmarks: Benchmarks,
+    workspace: Path,
+    progress: Listener = ignore_progress,
+) -> tuple[dict[str, LockedInput], Benchmarks]:
+    """Track inputs with DVC.
+
+    Args:
+        inputs: What is pinned.
+        benchmarks: Tasks whose questions are among the inputs.
+        workspace: The folder that holds `.dvc/`.
+        progress: Told how far it is.
+
+    Returns:
+        What the lock says of each input; and the tasks with the digests of their rows.
+
+    Raises:
+        InputError: With every input that can't be pinned, before any is tracked.
+    """
+    store = DvcStore(workspace)
     # Before anything is downloaded, so that all problems are told in one pass.
     located = _locate_all(inputs, store)
     if _download(inputs, store):
@@ -74,19 +102,11 @@ def pin(
         benchmarks, {key: workspace / one.files[0] for key, one in located.items()}
     )
     hashes = track(list(located.values()), store, progress)
-    lock = Lock(
-        lock=1,
-        codemix=VERSION,
-        inputs={
-            wanted.key: _locked(wanted, located[wanted.key], store, hashes)
-            for wanted in inputs
-        },
-        benchmarks=benchmarks,
-    )
-    check_prefix_data(experiment, lock, workspace)
-    lock = _with_stores(lock, experiment, lock_path(spec_path))
-    save_lock(lock, lock_path(spec_path))
-    return lock
+    locked = {
+        wanted.key: _locked(wanted, located[wanted.key], store, hashes)
+        for wanted in inputs
+    }
+    return locked, benchmarks
 
 
 def _download(inputs: Iterable[Input], store: DvcStore) -> bool:

@@ -19,12 +19,27 @@ from specs.plan import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """Tokenizer, training splits and their order."""
+    """Tokenizer, training splits and their order; stores are opened when needed."""
 
+    plan: Plan
+    lock: Lock
+    workspace: Path
     tokenizer: Tokenizer
-    stores: dict[str, TokenStore]
-    """Source name -> its training split, for every source of the plan."""
-    mixture: Mixture
+
+    @cached_property
+    def stores(self) -> dict[str, TokenStore]:
+        """Source name -> its training split, for every source of the plan.
+
+        Raises:
+            InputError: With every source that is not prepared, or not whole.
+        """
+        return open_stores(self.plan, self.lock, self.workspace, "train")
+
+    @cached_property
+    def mixture(self) -> Mixture:
+        """Which sequences each step is made of."""
+        sizes = {name: store.num_tokens for name, store in self.stores.items()}
+        return Mixture(self.plan, sizes)
 
     @cached_property
     def reader(self) -> RowReader:
@@ -38,13 +53,22 @@ def open_prepared(plan: Plan, lock: Lock, workspace: Path) -> Prepared:
     Raises:
         InputError: With every source that is not prepared, or not whole.
     """
+    prepared = open_tokenizer(plan, lock, workspace)
+    assert prepared.stores.keys() == plan.sources.keys()  # opened here, to be refused
+    return prepared
+
+
+def open_tokenizer(plan: Plan, lock: Lock, workspace: Path) -> Prepared:
+    """Open what asking a model needs, and leave the token stores alone.
+
+    Raises:
+        InputError: The tokenizer is not here.
+    """
     if lock.tokenizer_sha256 is None:
         raise InputError("is not prepared: the lock has no tokenizer", fix=_FIX)
-    stores = open_stores(plan, lock, workspace, "train")
+    path = tokenizer_path(workspace, lock.tokenizer_sha256)
     return Prepared(
-        tokenizer=load_tokenizer(tokenizer_path(workspace, lock.tokenizer_sha256)),
-        stores=stores,
-        mixture=Mixture(plan, {name: one.num_tokens for name, one in stores.items()}),
+        plan=plan, lock=lock, workspace=workspace, tokenizer=load_tokenizer(path)
     )
 
 
