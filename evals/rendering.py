@@ -135,10 +135,13 @@ def rendered_choices(
         contexts = (rendered_prompt(task, row, place=place),) * len(texts)
     else:
         contexts = _texts(choices.contexts, row, place.at("choices.contexts"))
-        texts = texts * len(contexts) if len(texts) == 1 else texts
+        if len(texts) != 1:
+            what = f"must be the one text that follows each context, got {list(texts)}"
+            raise InputError(_problem(at, what, "keep one"))
+        texts = texts * len(contexts)
     count = len(contexts)
-    if len(texts) != count or count < 2 or not all(texts):
-        what = f"must be at least 2 texts that are not empty, got {list(texts)!r}"
+    if count < 2 or not all(texts):
+        what = f"must be at least 2 texts that are not empty, got {list(texts)}"
         raise InputError(_problem(at, what, "correct the template, or drop the row"))
     at = place.at("choices.right")
     right = render(choices.right, row, place=at).strip()

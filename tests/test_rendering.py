@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from eval_tasks import task
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,28 +23,8 @@ from evals.rendering import (
     template_problems,
 )
 from specs.errors import InputError, SpecError
-from specs.task import Task
 
-DATA = {
-    "file": "benchmarks/x.jsonl",
-    "split": "validation",
-    "licence": "CC0",
-    "fields": ["question", "options", "label"],
-}
-CHOICES = {"texts": "{{ options }}", "right": "{{ label }}"}
 ROW = {"question": "Why?", "options": ["so", "because"], "label": 1}
-
-
-def task(**changes: Any) -> Task:
-    base: dict[str, Any] = {
-        "codemix_task": 1,
-        "name": "x",
-        "version": 1,
-        "data": DATA,
-        "prompt": "Q: {{ question }}\nA:",
-        "choices": CHOICES,
-    }
-    return Task.model_validate({**base, **changes})
 
 
 def test_text_of_a_template_is_kept_to_the_byte() -> None:
