@@ -7,7 +7,7 @@ adding up decides a digit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,18 +42,27 @@ def resampled_means(
     rounded = np.rint(np.ldexp(np.asarray(values, np.float64), _FRACTION_BITS))
     np.add.at(sums, np.asarray(codes), rounded.astype(np.int64))
     np.add.at(counts, np.asarray(codes), 1)
-    bits = np.random.Philox(key=key)
-    # An even number of draws per resample: each word of 64 bits holds two of them.
-    words = -(-groups // 2)
-    rows = max(1, _DRAWS_AT_ONCE // (2 * words))
     parts = []
-    for start in range(0, RESAMPLES, rows):
-        size = min(rows, RESAMPLES - start)
-        drawn = _drawn(bits, size, words, groups)
+    for drawn in resampled_clusters(groups, key):
         num_drawn = counts.take(drawn).sum(axis=1) if groups < len(codes) else groups
         parts.append(sums.take(drawn).sum(axis=1) / num_drawn)
     means: NDArray[np.float64] = np.ldexp(np.concatenate(parts), -_FRACTION_BITS)
     return means
+
+
+def resampled_clusters(groups: int, key: int) -> Iterator[NDArray[np.int64]]:
+    """Yield R x C clusters, some resamples at a time.
+
+    Args:
+        groups: How many clusters there are, C.
+        key: Names the draws, see `runtime.keys`.
+    """
+    bits = np.random.Philox(key=key)
+    # An even number of draws per resample: each word of 64 bits holds two of them.
+    words = -(-groups // 2)
+    rows = max(1, _DRAWS_AT_ONCE // (2 * words))
+    for start in range(0, RESAMPLES, rows):
+        yield _drawn(bits, min(rows, RESAMPLES - start), words, groups)
 
 
 def percentile_interval(means: NDArray[np.float64]) -> tuple[float, float]:
