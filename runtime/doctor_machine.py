@@ -8,9 +8,7 @@ from __future__ import annotations
 import configparser
 import importlib.util
 import os
-import shutil
 import socket
-import subprocess
 from glob import glob
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,12 +19,13 @@ from runtime.devices import GOOGLE, NVIDIA, THREADS, default_devices, has_chips
 from runtime.devices import xla_flags as given_flags
 from runtime.finding import Finding
 from runtime.launch import find_launch
-from specs.errors import InputError
+from runtime.sandbox.probe import probe
+from specs.errors import InputError, Problem
 
 GIB = 1024**3
 
 REACH_SECONDS = 2.0
-"""For a service to answer, and for the sandbox to start."""
+"""For a service to answer."""
 
 _PORTS = {"http": 80, "https": 443, "ssh": 22, "postgresql": 5432, "mysql": 3306}
 _BUCKETS = {"s3": "dvc_s3", "gs": "dvc_gs", "azure": "dvc_azure", "hdfs": "dvc_hdfs"}
@@ -157,28 +156,15 @@ def _processes() -> Finding:
 
 
 def _sandbox() -> Finding:
-    name = "sandbox"
-    if shutil.which("bwrap") is None:
-        return Finding(
-            name=name,
-            found="bubblewrap is not installed: programs that a model writes can't run",
-            fix="install bubblewrap (bwrap)",
-        )
-    command = ["bwrap", "--ro-bind", "/", "/", "--unshare-all", "true"]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=REACH_SECONDS, check=False
-        )
-        problem = done.stderr.strip().splitlines()[-1:] if done.returncode else []
-    except subprocess.TimeoutExpired:
-        problem = ["it does not start"]
-    if problem:
-        return Finding(
-            name=name,
-            found=f"bubblewrap does not work: {problem[0]}",
-            fix="allow user namespaces (kernel.unprivileged_userns_clone=1)",
-        )
-    return Finding(name=name, found="bubblewrap works")
+    found = probe()
+    if isinstance(found, Problem):
+        # Only tasks of code need it, and they refuse by themselves.
+        return Finding(name="sandbox", found=f"none: {found.what}", fix=found.fix)
+    facts = found.facts
+    return Finding(
+        name="sandbox",
+        found=f"bubblewrap {facts.bubblewrap} holds; programs run on {facts.python}",
+    )
 
 
 def _dvc_remotes(workspace: Path) -> list[Finding]:

@@ -22,6 +22,7 @@ from runtime.sandbox.system_calls import system_call_filter
 from runtime.sandbox.values import LEVELS, Level, Limits, Program, SandboxFacts
 from specs.errors import InputError, Problem
 
+_VERSION_SECONDS = 10.0
 _START_SECONDS = 20.0
 _LIMITS = Limits(seconds=_START_SECONDS)
 
@@ -141,10 +142,13 @@ def _bubblewrap() -> str:
             "programs that a model writes can't run: bubblewrap is not installed",
             fix="install the package bubblewrap, 0.8 or newer",
         )
-    done = subprocess.run(
-        ["bwrap", "--version"], capture_output=True, text=True, check=False
-    )
-    version = done.stdout.split()[-1] if done.stdout else ""
+    try:
+        told = subprocess.run(
+            ["bwrap", "--version"], capture_output=True, timeout=_VERSION_SECONDS
+        ).stdout.decode("utf-8", "replace")
+    except subprocess.TimeoutExpired:
+        told = ""
+    version = told.split()[-1] if told.strip() else ""
     numbers = re.match(r"(\d+)\.(\d+)", version)
     if numbers is None or tuple(map(int, numbers.groups())) < (0, 8):
         raise InputError(

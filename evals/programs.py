@@ -1,0 +1,277 @@
+"""Code that a model wrote, run against its task's tests: pass@k for each question.
+
+The program of a task is one text, with the completion in its middle. What stands
+before the completion and what was completed is the candidate; what comes after is the
+tests. The sandbox runs the two in different processes, so the tests' names are sorted
+first, by the solution that the task's author gave: helpers that the prompt defines are
+the task's own, and only what the solution itself defines is asked of a candidate.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import symtable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evals.rendering import (
+    NOWHERE,
+    Place,
+    Row,
+    rendered_program,
+    rendered_solution,
+)
+from evals.results import QuestionResult
+from runtime.sandbox.probe import check_level
+from runtime.sandbox.programs import run_programs
+from runtime.sandbox.values import Level, Limits, Outcome, Program, Run, SandboxFacts
+from specs.errors import InputError, SpecError
+from specs.task import Program as ProgramWay
+from specs.task import Task
+
+MARK = "\x00completion\x00"
+"""Stands for a completion while a program is taken apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgramScores:
+    """What completions came to."""
+
+    questions: tuple[QuestionResult, ...]
+    """One per row, in their order."""
+    main: str
+    """The metric that stands for the task in averages."""
+    sandbox: SandboxFacts
+    """Part of the result: another Python may give other verdicts."""
+    seconds: float
+    """Of all programs together; not part of the result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """The program of one row, without a completion."""
+
+    before: str
+    tests: str
+    given: str
+    names: tuple[str, ...]
+
+    def program(self, completion: str, *, name: str) -> Program:
+        """Return the program of one completion."""
+        return Program(
+            name=name,
+            candidate=self.before + completion,
+            tests=self.tests,
+            given=self.given,
+            names=self.names,
+        )
+
+
+def pass_at_k(num_samples: int, num_passed: int, k: int) -> float:
+    """Chance that at least one of k samples passes, without bias.
+
+    1 - C(n - c, k) / C(n, k), of Chen et al. 2021, whole numbers up to one division.
+
+    Args:
+        num_samples: n, at least k.
+        num_passed: c of the n.
+        k: At least 1.
+
+    >>> pass_at_k(10, 3, 1), pass_at_k(2, 1, 2), pass_at_k(5, 0, 3)
+    (0.3, 1.0, 0.0)
+    """
+    if not 1 <= k <= num_samples or not 0 <= num_passed <= num_samples:
+        raise ValueError(f"pass@{k} of {num_passed} passed among {num_samples}")
+    ways = math.comb(num_samples, k)
+    return (ways - math.comb(num_samples - num_passed, k)) / ways
+
+
+def check_samples(task: Task, *, file: str | None = None) -> None:
+    """Refuse a task that asks for pass@k of more samples than it draws.
+
+    Raises:
+        SpecError: It does.
+    """
+    way = _way(task)
+    if max(way.k) > way.samples:
+        raise SpecError(
+            f"pass@{max(way.k)} takes {max(way.k)} samples, got {way.samples}",
+            fix=f"set program.samples to {max(way.k)} or more",
+            file=file,
+            path="program.k",
+        )
+
+
+def score_completions(
+    task: Task,
+    rows: Sequence[Row],
+    completions: Sequence[Sequence[str]],
+    *,
+    ids: Sequence[str] | None = None,
+    minimum: Level = "bubblewrap",
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> ProgramScores:
+    """Run every completion of every question.
+
+    Args:
+        task: One with a `program`.
+        rows: The questions, with the fields of `task.data`.
+        completions: Per question, as many as `program.samples`.
+        ids: Index of each row among all rows, as text; None: counted from 0.
+        minimum: The weakest sandbox that is good enough.
+        workers: Programs at one time; None: one per core.
+        progress: Told how many programs are done.
+
+    Raises:
+        SpecError: The task's program can't be taken apart.
+        InputError: A row does not fit its task, or there is no sandbox.
+    """
+    check_samples(task)
+    way = _way(task)
+    wrong = {len(samples) for samples in completions} - {way.samples}
+    if wrong or len(completions) != len(rows):
+        raise ValueError(f"{task.name} wants {way.samples} completions for each row")
+    sandbox = check_level(minimum)
+    ids = [str(index) for index in range(len(rows))] if ids is None else ids
+    programs = []
+    for row, row_id, samples in zip(rows, ids, completions, strict=True):
+        question = question_of(task, row, place=Place(row=int(row_id)))
+        programs += [question.program(text, name=row_id) for text in samples]
+    runs = run_programs(
+        programs,
+        limits=Limits(seconds=way.seconds),
+        minimum=minimum,
+        workers=workers,
+        progress=progress,
+    )
+    return ProgramScores(
+        questions=tuple(
+            _result(task, row, row_id, samples, runs[at : at + way.samples])
+            for row, row_id, samples, at in zip(
+                rows, ids, completions, range(0, len(runs), way.samples), strict=True
+            )
+        ),
+        main=f"pass@{way.k[0]}",
+        sandbox=sandbox.facts,
+        seconds=sum(run.seconds for run in runs),
+    )
+
+
+def check_solutions(
+    task: Task,
+    rows: Sequence[Row],
+    *,
+    minimum: Level = "bubblewrap",
+    workers: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[int, Outcome]:
+    """Run the solutions that came with a task; return those that do not pass.
+
+    Returns:
+        Index of a row -> what came of its solution; empty: the task is sound.
+    """
+    programs = []
+    for index, row in enumerate(rows):
+        place = Place(row=index)
+        solution = rendered_solution(task, row, place=place)
+        question = question_of(task, row, place=place)
+        programs.append(question.program(solution, name=str(index)))
+    runs = run_programs(
+        programs,
+        limits=Limits(seconds=_way(task).seconds),
+        minimum=minimum,
+        workers=workers,
+        progress=progress,
+    )
+    outcomes = {index: run.outcome for index, run in enumerate(runs)}
+    return {at: one for at, one in outcomes.items() if one.verdict != "passed"}
+
+
+def question_of(task: Task, row: Row, *, place: Place = NOWHERE) -> Question:
+    """Take the program of a row apart.
+
+    Raises:
+        SpecError: Its template does not hold the completion once, as it is.
+        InputError: The row's tests or solution are no Python.
+    """
+    before, tests = _around(task, row, place)
+    solution = rendered_solution(task, row, place=place)
+    reference = _parsed(before + solution, place, "program.solution")
+    used = {
+        node.id
+        for node in ast.walk(_parsed(tests, place, "program.source"))
+        if isinstance(node, ast.Name)
+    }
+    num_lines = before.count("\n")
+    own = [
+        node
+        for node in reference.body
+        if (node.end_lineno or num_lines + 1) <= num_lines
+    ]
+    given = ast.unparse(ast.Module(body=own, type_ignores=[]))
+    asked = _defined(before + solution) - _defined(given)
+    return Question(
+        before=before, tests=tests, given=given, names=tuple(sorted(used & asked))
+    )
+
+
+def _way(task: Task) -> ProgramWay:
+    assert task.program is not None, f"{task.name} has no program"
+    return task.program
+
+
+def _around(task: Task, row: Row, place: Place) -> tuple[str, str]:
+    """Return what a program holds before and after its completion."""
+    parts = rendered_program(task, row, completion=MARK, place=place).split(MARK)
+    other = rendered_program(task, row, completion=" x\n", place=place)
+    if len(parts) != 2 or " x\n".join(parts) != other:
+        raise SpecError(
+            "must hold {{ completion }} once, as it is: what follows it is run in a "
+            "process of its own",
+            fix="write {{ completion }} on a line, and the tests on those below it",
+            file=place.file,
+            path="program.source",
+        )
+    return parts[0], parts[1]
+
+
+def _parsed(text: str, place: Place, path: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        row = "" if place.row is None else f"row {place.row}: "
+        raise InputError(
+            f"{row}is no Python: {error}",
+            fix="correct the template, or drop the row",
+            file=place.file,
+            path=path,
+        ) from None
+
+
+def _defined(text: str) -> set[str]:
+    """Names that a program binds at its top level."""
+    table = symtable.symtable(text, "program", "exec")
+    return {
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace()
+    }
+
+
+def _result(
+    task: Task, row: Row, row_id: str, samples: Sequence[str], runs: Sequence[Run]
+) -> QuestionResult:
+    passed = sum(run.outcome.verdict == "passed" for run in runs)
+    outputs: list[dict[str, Any]] = [
+        {"completion": text, **run.outcome.to_json()}
+        for text, run in zip(samples, runs, strict=True)
+    ]
+    return QuestionResult(
+        id=row_id,
+        values={f"pass@{k}": pass_at_k(len(runs), passed, k) for k in _way(task).k},
+        cluster=None if task.cluster is None else str(row[task.cluster]),
+        output={"passed": passed, "samples": outputs},
+    )
