@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
+from codemix_cli.diff_table_text import or_absent, told_table
 from codemix_cli.output import table
 from codemix_cli.wording import counted, scaled
 
@@ -15,10 +17,6 @@ if TYPE_CHECKING:
 
 SHOWN_DIFFERENCES = 12
 SHOWN_TENSORS = 3
-DIGEST_CHARS = 64
-SHOWN_DIGITS = 12
-CELL_CHARS = 30
-"""Of a cell in the table of several operands."""
 
 _MEANINGS = {
     "identity": "changes the weights",
@@ -28,10 +26,17 @@ _MEANINGS = {
 }
 
 
-def told_comparison(found: Comparison) -> str:
-    """Tell how two operands differ, or several, in a table."""
+def told_comparison(
+    found: Comparison, elsewhere: Container[tuple[str, str]] = ()
+) -> str:
+    """Tell how two operands differ, or several, in a table.
+
+    Args:
+        found: What was found.
+        elsewhere: Stage and suite of scores that are told elsewhere.
+    """
     if len(found.others) > 1:
-        return _told_table(found)
+        return told_table(found)
     other = found.others[0]
     header = table([["was", found.first.label], ["now", other.operand.label]])
     if other.is_same and not other.spec.changes:
@@ -41,7 +46,7 @@ def told_comparison(found: Comparison) -> str:
         parts += [_told_stages(other.spec), _told_numbers(other.spec)]
         parts += [_told_sources(other.spec), _told_rates(other.spec)]
     if other.results is not None:
-        parts.append(_told_results(other, other.results))
+        parts.append(_told_results(other, other.results, elsewhere))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -54,14 +59,10 @@ def _told_changes(spec: SpecDiff) -> str:
         if changes:
             lines.append(f"{meaning}")
             lines += [
-                f"  {one.path}: {_or_absent(one.was)} -> {_or_absent(one.now)}"
+                f"  {one.path}: {or_absent(one.was)} -> {or_absent(one.now)}"
                 for one in changes
             ]
     return "\n".join(lines)
-
-
-def _or_absent(text: str | None) -> str:
-    return "absent" if text is None else text or '""'
 
 
 def _told_stages(spec: SpecDiff) -> str:
@@ -151,7 +152,9 @@ def _told_rates(spec: SpecDiff) -> str:
     return f"learning rates differ from step {spec.first_rate_step:,} on"
 
 
-def _told_results(other: Compared, results: ResultDiff) -> str:
+def _told_results(
+    other: Compared, results: ResultDiff, elsewhere: Container[tuple[str, str]]
+) -> str:
     parts = [_told_parting(other, results)]
     rows = [["metric", "stage", "was", "now", "now - was, 95%", "differs from"]]
     rows += [
@@ -176,6 +179,7 @@ def _told_results(other: Compared, results: ResultDiff) -> str:
             _told_interval(one.difference),
         ]
         for one in results.scores
+        if (one.stage, one.suite) not in elsewhere
     ]
     parts += [table(rows, right=[2, 3])] if len(rows) > 1 else []
     parts.append(_told_inputs(results))
@@ -210,7 +214,7 @@ def _suspect(other: Compared, results: ResultDiff) -> str:
     """What was asked for comes before what it ran on."""
     for change in other.spec.changes:
         if change.kind == "identity":
-            was, now = _or_absent(change.was), _or_absent(change.now)
+            was, now = or_absent(change.was), or_absent(change.now)
             return f"{change.path}: {was} -> {now}"
     for difference in results.differences:
         if difference.rank != "incidental":
@@ -239,56 +243,3 @@ def _told_interval(interval: Interval | None) -> str:
     if interval.low is None or interval.high is None:
         return f"{told} (too few to say)"
     return f"{told} ({interval.low:+.3g} to {interval.high:+.3g})"
-
-
-def _told_table(found: Comparison) -> str:
-    """A row for each thing that differs, a column for each operand."""
-    labels = [found.first.label, *(one.operand.label for one in found.others)]
-    rows = [["", *labels]]
-    paths = sorted(
-        {
-            change.path
-            for one in found.others
-            for change in one.spec.changes
-            if change.kind != "words"
-        }
-    )
-    for path in paths:
-        changes = [
-            next((change for change in one.spec.changes if change.path == path), None)
-            for one in found.others
-        ]
-        was = next(_or_absent(change.was) for change in changes if change)
-        row = [was if one is None else _or_absent(one.now) for one in changes]
-        rows.append([path, was, *row])
-    names = dict.fromkeys(name for final in found.final.values() for name in final)
-    for name in names:
-        cells = [_final(found.final.get(label, {}).get(name)) for label in labels]
-        rows.append([name, *cells])
-    if any(one.results for one in found.others):
-        rows.append(["parts at step", "-", *(_parts_at(one) for one in found.others)])
-    same = "no differences that count\n" if found.is_same else ""
-    return same + table([[row[0], *map(_clipped, row[1:])] for row in rows])
-
-
-def _clipped(cell: str) -> str:
-    # The whole value is in --json and in the comparison of two.
-    return cell if len(cell) <= CELL_CHARS else f"{cell[: CELL_CHARS - 3]}..."
-
-
-def _final(text: str | None) -> str:
-    if text is None:
-        return "-"
-    if len(text) == DIGEST_CHARS:
-        return text[:SHOWN_DIGITS]
-    try:
-        return f"{float(text):.5g}" if "." in text or "e-" in text else text
-    except ValueError:
-        return text[:12]
-
-
-def _parts_at(other: Compared) -> str:
-    if other.results is None:
-        return "-"
-    parting = other.results.parting
-    return "nowhere" if parting is None else f"{parting.step:,} ({parting.channel})"

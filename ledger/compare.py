@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from ledger.operands import Opened, Operand, open_operand
 from ledger.result_diff import ResultDiff, diff_results
-from specs.atomic import write_atomically
 from specs.base import Value
 from specs.consequences import SpecDiff, diff_specs
 
@@ -42,31 +41,36 @@ class Comparison(Value):
         return all(one.is_same for one in self.others)
 
 
-def compare(texts: tuple[str, ...], html: Path | None = None) -> Comparison:
+def compare(texts: Sequence[str]) -> Comparison:
     """Compare operands with the first of them.
 
     Args:
         texts: Two or more; see `ledger.operands` for how they are named.
-        html: Where to write a page with curves; None: nowhere.
 
     Raises:
         SpecError: A spec is wrong.
         InputError: There is no such file, revision or entry.
         CheckFailed: An entry was changed.
     """
-    with ExitStack() as stack:
-        opened = [stack.enter_context(open_operand(text)) for text in texts]
-        first = opened[0]
-        found = Comparison(
-            first=first.operand,
-            others=tuple(_compared(first, other) for other in opened[1:]),
-            final={one.operand.label: _final(one) for one in opened if one.entry},
-        )
-        if html is not None:
-            from ledger.diff_page import diff_page
+    with open_operands(texts) as opened:
+        return compare_opened(opened)
 
-            write_atomically(html, diff_page(found, opened).encode())
-    return found
+
+@contextmanager
+def open_operands(texts: Sequence[str]) -> Iterator[list[Opened]]:
+    """Open operands; see `compare`."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(open_operand(text)) for text in texts]
+
+
+def compare_opened(opened: Sequence[Opened]) -> Comparison:
+    """Compare operands that are open with the first of them."""
+    first = opened[0]
+    return Comparison(
+        first=first.operand,
+        others=tuple(_compared(first, other) for other in opened[1:]),
+        final={one.operand.label: _final(one) for one in opened if one.entry},
+    )
 
 
 def _compared(first: Opened, other: Opened) -> Compared:

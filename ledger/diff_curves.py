@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 from ledger.operands import Opened
 from ledger.series import decode_series
+from ledger.svg_figure import INK, svg_figure
 from specs.schedule import learning_rate_at
 
 MAX_POINTS = 400
@@ -17,9 +16,6 @@ MAX_POINTS = 400
 
 COLOURS = ("#2a78d6", "#d9622b", "#1f9d70", "#a34bc0", "#c2952a", "#7d7d7d")
 """Of the operands, in order; they stand out on light and on dark."""
-
-# What is drawn in this colour takes the colour of the page's text.
-_INK = "#010203"
 
 
 class Curve(NamedTuple):
@@ -51,52 +47,34 @@ def stage_borders(opened: Sequence[Opened]) -> list[int]:
 def draw(name: str, curves: Sequence[Curve], borders: Sequence[int]) -> str:
     """Draw the curves of one quantity.
 
-    Returns:
-        An `<svg>` element with a title, whose ink is the colour of the text around.
+    Args:
+        name: Of the quantity.
+        curves: One per operand that has it.
+        borders: Steps at which stages begin.
     """
-    # Taken one by one, so that a display or a user's style has no say.
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
+    told = f"{name} by step: " + ", ".join(one.label for one in curves)
+    return svg_figure(lambda axes: _paint(axes, curves, borders), told=told)
+
+
+def _paint(axes: Any, curves: Sequence[Curve], borders: Sequence[int]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    style: Any = {
-        "svg.hashsalt": "codemix",
-        "svg.fonttype": "none",
-        "font.size": 11,
-        "text.color": _INK,
-        "axes.edgecolor": _INK,
-        "axes.labelcolor": _INK,
-        "xtick.color": _INK,
-        "ytick.color": _INK,
-    }
-    with rc_context(style):
-        figure = Figure(figsize=(7, 3.2), layout="constrained")
-        FigureCanvasSVG(figure)
-        axes = figure.add_subplot()
-        for index, curve in enumerate(curves):
-            # A curve that lies under another one still shows.
-            dashes = "-" if index == 0 else (0, (6 - index % 4, 2))
-            axes.plot(
-                curve.steps,
-                curve.values,
-                linestyle=dashes,
-                marker="o" if len(curve.steps) < 12 else "",
-                markersize=3,
-                color=curve.colour,
-                linewidth=1.6,
-            )
-        for border in borders:
-            axes.axvline(border, color=_INK, linewidth=0.6, alpha=0.4)
-        axes.set_xlabel("step")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
-        written = io.StringIO()
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    svg = written.getvalue()
-    told = escape(f"{name} by step: " + ", ".join(one.label for one in curves))
-    svg = svg[svg.index("<svg ") :].replace(_INK, "currentColor")
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{told}" ', 1)
+    for index, curve in enumerate(curves):
+        # A curve that lies under another one still shows.
+        dashes = "-" if index == 0 else (0, (6 - index % 4, 2))
+        axes.plot(
+            curve.steps,
+            curve.values,
+            linestyle=dashes,
+            marker="o" if len(curve.steps) < 12 else "",
+            markersize=3,
+            color=curve.colour,
+            linewidth=1.6,
+        )
+    for border in borders:
+        axes.axvline(border, color=INK, linewidth=0.6, alpha=0.4)
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _points(opened: Opened) -> dict[str, list[tuple[int, float]]]:

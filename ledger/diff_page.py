@@ -32,15 +32,19 @@ svg { width: 100%; height: auto; max-width: 44rem; display: block; }
 """
 
 
-def diff_page(found: Comparison, opened: Sequence[Opened]) -> str:
+def diff_page(
+    found: Comparison, opened: Sequence[Opened], sections: Sequence[str] = ()
+) -> str:
     """Write the page.
 
     Args:
         found: What was found.
         opened: The operands, the first one first.
+        sections: Markup that comes after what was found, before the curves.
     """
     parts = [_legend(found)]
     parts += [_other(one) for one in found.others]
+    parts += sections
     parts += _curves(opened)
     title = " / ".join(one.operand.label for one in opened)
     return (
@@ -57,7 +61,7 @@ def _legend(found: Comparison) -> str:
     for index, one in enumerate(operands):
         key = _key(COLOURS[index % len(COLOURS)], one.label)
         rows.append([_Raw(key), one.name, one.kind])
-    return _table(["compared", "experiment", "what it is"], rows)
+    return page_table(["compared", "experiment", "what it is"], rows)
 
 
 def _other(one: Compared) -> str:
@@ -74,7 +78,7 @@ def _other(one: Compared) -> str:
         for change in one.spec.changes
     ]
     if changes:
-        parts.append(_table(["spec", "was", "now", "changes"], changes))
+        parts.append(page_table(["spec", "was", "now", "changes"], changes))
     results = one.results
     if results is None:
         return "".join(parts)
@@ -93,7 +97,9 @@ def _other(one: Compared) -> str:
         for score in results.scores
     ]
     if rows:
-        parts.append(_table(["at the end of", "was", "now", "now - was, 95%"], rows))
+        parts.append(
+            page_table(["at the end of", "was", "now", "now - was, 95%"], rows)
+        )
     inputs = [
         [fact.path, _absent(fact.was), _absent(fact.now), fact.rank]
         for fact in results.differences
@@ -103,7 +109,7 @@ def _other(one: Compared) -> str:
         parts.append(
             "<details><summary>"
             f"What differs in code, machine and data: {len(inputs)}</summary>"
-            f"{_table(header, inputs)}</details>"
+            f"{page_table(header, inputs)}</details>"
         )
     return "".join(parts)
 
@@ -138,7 +144,8 @@ class _Raw(str):
     """Markup that is one already."""
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def page_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a table."""
     head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
     body = "".join(
         "<tr>"

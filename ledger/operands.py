@@ -53,8 +53,13 @@ class Opened(NamedTuple):
     side: Side
     entry: Entry | None
     """Null of a spec."""
-    objects: ObjectStore | None
-    """Where the entry's objects are."""
+    ledger: Ledger | None
+    """Where the entry is."""
+
+    @property
+    def objects(self) -> ObjectStore | None:
+        """Where the entry's objects are; null of a spec."""
+        return None if self.ledger is None else self.ledger.objects
 
 
 @contextmanager
@@ -96,7 +101,7 @@ def _of_entry(text: str, ledger: Ledger, stored: Stored) -> Opened:
     operand = Operand(
         label=label, kind="entry", name=entry.name, entry_digest=stored.digest
     )
-    return Opened(operand, side, entry, ledger.objects)
+    return Opened(operand, side, entry, ledger)
 
 
 def _of_spec(text: str, path: Path, cell: str) -> Opened:

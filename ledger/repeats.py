@@ -58,7 +58,7 @@ def measure_band(
 def find_repeats(ledger: Ledger, original: Stored) -> list[Stored]:
     """Return the completed runs that differ in their seed alone, the first per seed."""
     assert isinstance(original.entry, Entry)
-    wanted = _of_any_seed(ledger, original.entry)
+    wanted = _pinned(ledger, original.entry)
     seen = {original.entry.spec["seed"]}
     found: list[Stored] = []
     for stored in ledger.entries():
@@ -66,7 +66,10 @@ def find_repeats(ledger: Ledger, original: Stored) -> list[Stored]:
         if not isinstance(entry, Entry) or entry.outcome.status != "completed":
             continue
         seed = entry.spec.get("seed")
-        if seed not in seen and _of_any_seed(ledger, entry) == wanted:
+        # The spec first: a lock is a file to read.
+        if seed in seen or _but_seed(entry) != _but_seed(original.entry):
+            continue
+        if _pinned(ledger, entry) == wanted:
             seen.add(seed)
             found.append(stored)
     return found
@@ -96,14 +99,17 @@ def _numbers_of(ledger: Ledger, stored: Stored) -> dict[str, str]:
     return final_numbers(ledger, stored.entry)
 
 
-def _of_any_seed(ledger: Ledger, entry: Entry) -> tuple[object, ...]:
-    """What repeats have in common: the spec but for its seed, and the pinned bytes."""
-    spec = {
+def _but_seed(entry: Entry) -> dict[str, object]:
+    """What repeats have in common of their specs."""
+    return {
         name: value for name, value in entry.spec.items() if name not in FREE_FIELDS
     }
+
+
+def _pinned(ledger: Ledger, entry: Entry) -> dict[str, object]:
+    """What repeats have in common besides: the pinned bytes."""
     lock = Lock.model_validate(ledger.objects.get_json(entry.lock))
-    inputs = {
+    return {
         name: tuple(file.sha256 for file in locked.files)
-        for name, locked in sorted(lock.inputs.items())
+        for name, locked in lock.inputs.items()
     }
-    return spec, inputs

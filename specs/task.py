@@ -9,7 +9,7 @@ Templates are Jinja, rendered in a sandbox with the fields of one row as variabl
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -244,7 +244,12 @@ _FOR_FINDING = {"file", "published", "licence", "split"}
 
 
 def task_digest(task: Task) -> str:
-    """Digest over all of a declaration that can change what the task gives.
+    """Digest over all of a declaration that can change what the task gives."""
+    return digest_of(what_counts(task))
+
+
+def what_counts(task: Task) -> dict[str, Any]:
+    """Return all of a declaration that can change what the task gives.
 
     Where its questions lie does not count, and what they are does.
     """
@@ -254,7 +259,7 @@ def task_digest(task: Task) -> str:
     for data in (counted["data"], counted["shots"]["data"] or {}):
         for key in _FOR_FINDING & data.keys():
             del data[key]
-    return digest_of(counted)
+    return counted
 
 
 class Suite(SpecValue):

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from spec_examples import RATE, document, experiments, stage
 
 from codemix_cli.diff_text import told_comparison
+from evals.statistics.diff import diff
 from ledger.bundle_write import export_bundle
 from ledger.compare import compare
 from ledger.paired import questions_interval, steps_interval
@@ -401,8 +402,8 @@ def test_the_page_is_whole_needs_no_network_and_is_the_same_each_time(
     entries: dict[str, str], workspace: Path
 ) -> None:
     texts = (entries["plain"], entries["weights"])
-    compare(texts, workspace / "one.html")
-    compare(texts, workspace / "two.html")
+    diff(texts, workspace / "one.html")
+    diff(texts, workspace / "two.html")
     written = (workspace / "one.html").read_bytes()
     assert written == (workspace / "two.html").read_bytes()
     page = Page()
@@ -416,7 +417,7 @@ def test_the_page_is_whole_needs_no_network_and_is_the_same_each_time(
 def test_what_people_write_is_no_markup(workspace: Path) -> None:
     write(workspace / "a.yaml")
     write(workspace / "b.yaml", description="<script>alert(1)</script>")
-    compare(("a.yaml", "b.yaml"), workspace / "page.html")
+    diff(("a.yaml", "b.yaml"), workspace / "page.html")
     assert "<script>" not in (workspace / "page.html").read_text()
 
 
@@ -424,5 +425,5 @@ def test_the_learning_rate_of_a_spec_is_drawn(workspace: Path) -> None:
     write(workspace / "a.yaml")
     rate = {**RATE, "peak": 0.5}
     write(workspace / "b.yaml", stages=[{**TWO_STAGES[0], "learning_rate": rate}])
-    compare(("a.yaml", "b.yaml"), workspace / "page.html")
+    diff(("a.yaml", "b.yaml"), workspace / "page.html")
     assert "learning_rate by step" in (workspace / "page.html").read_text()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from codemix_cli.benchmark_diff_text import told_benchmark_diffs
 from codemix_cli.diff_text import told_comparison
 from codemix_cli.output import Command, Result, note
 
@@ -27,14 +28,30 @@ def command(operands: tuple[str, ...], html: Path | None) -> Result:
     An operand is a spec file (STUDY.yaml#NAME for one experiment of a matrix), a file
     of a git revision (HEAD~3:STUDY.yaml), an entry of the ledger, or a bundle. Each
     change is told with what it does: other weights, other scores, other costs alone.
-    Of entries come the first step where they part, what parted, and metrics side by
-    side. Exit code 1 if anything that counts differs.
+    Of entries come the first step where they part, what parted, metrics side by side,
+    and benchmarks, paired question by question. Exit code 1 if anything that counts
+    differs.
     """
-    from ledger.compare import compare
+    from evals.statistics.diff import diff
 
     if len(operands) < 2:
         raise click.UsageError("name two or more things to compare")
-    found = compare(operands, html)
+    found = diff(operands, html)
     if html is not None:
         note(f"wrote {html}")
-    return Result(data=found.to_json(), text=told_comparison(found), ok=found.is_same)
+    comparison, benchmarks = found.comparison, found.benchmarks
+    told = {
+        (one.stage, task.name)
+        for one in benchmarks
+        if one.is_last
+        for task in (*one.tasks, *one.averages)
+    }
+    parts = [told_comparison(comparison, told), told_benchmark_diffs(benchmarks)]
+    return Result(
+        data={
+            **comparison.to_json(),
+            "benchmarks": [one.to_json() for one in benchmarks],
+        },
+        text="\n\n".join(part for part in parts if part),
+        ok=comparison.is_same,
+    )

@@ -2,7 +2,7 @@
 
 Every seed answers every question, so the values are a table of seeds by questions. Its
 mean varies with the seeds and with the questions that happened to be there; what is
-left, a seed that fares better on some questions, is counted in both and taken out once:
+left, a seed that fares better on some questions, is in both and is taken out once:
 
     error^2 = over seeds^2 + over questions^2 - left over^2
 
@@ -14,96 +14,128 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from evals.statistics.macro import satterthwaite
+from evals.statistics.macro import error_of_average, satterthwaite
 from evals.statistics.means import cluster_codes, error_of_mean
 from evals.statistics.paired import Difference, student
 from specs.base import Value
 
-# One row per seed, one column per question.
-Table = Sequence[Sequence[float]]
+
+class SeedTable(NamedTuple):
+    """What several seeds of one recipe came to in one task."""
+
+    rows: Sequence[Sequence[float]]
+    """Per seed, the value of each question; all of the same questions."""
+    clusters: Sequence[str | None]
+    """Of each question; null: it stands alone."""
 
 
 class SeedErrors(Value):
-    """What the error of a mean over seeds and questions is made of."""
+    """The mean of a recipe, and what its error is made of."""
 
     num_seeds: int
+    mean: float
     over_seeds: float | None
     """The standard error over seeds, for these questions; null with one seed."""
     over_questions: float | None
     """The standard error over questions, for these seeds."""
     left_over: float | None
     """What is in both; null with one seed."""
-
-    @property
-    def both(self) -> float | None:
-        """The standard error over seeds and questions; null with one seed."""
-        if self.over_seeds is None or self.over_questions is None:
-            return None
-        return _combined(self.over_seeds, self.over_questions, self.left_over or 0)
+    standard_error: float | None
+    """Over seeds and questions; null with one seed."""
 
 
-def seed_errors(table: Table, clusters: Sequence[str | None]) -> SeedErrors:
+class RecipeDifference(Difference):
+    """The difference of two recipes; its error is over seeds and questions."""
+
+    over_seeds: float
+    """The standard error over seeds, for these questions."""
+    over_questions: float
+    """The standard error over questions, for these seeds."""
+
+
+def seed_errors(tasks: Sequence[SeedTable]) -> SeedErrors:
     """Take the variance of a mean apart, between seeds and questions.
 
+    A seed that is good at one task is good at others, so of several tasks the averages
+    of each seed are compared.
+
     Args:
-        table: A row of values per seed, over the same questions.
-        clusters: The cluster of each question; null: it stands alone.
+        tasks: Averaged with equal weights; all have the same seeds, in order.
     """
-    codes = cluster_codes(clusters)
-    over_seeds, left_over = None, None
-    if len(table) > 1:
-        over_seeds = error_of_mean(
-            [math.fsum(row) / len(row) for row in table], range(len(table))
-        )
-        left_over = _left_over(table, codes)
+    by_seed = [
+        math.fsum(math.fsum(row) / len(row) for row in rows) / len(tasks)
+        for rows in zip(*(task.rows for task in tasks), strict=True)
+    ]
+    over_questions = error_of_average(
+        [
+            error_of_mean(_over_seeds(task), cluster_codes(task.clusters))
+            for task in tasks
+        ]
+    )
+    over_seeds = error_of_mean(by_seed, range(len(by_seed)))
+    left_over, both = None, None
+    if over_seeds is not None:
+        left_over = math.hypot(*map(_left_over, tasks)) / len(tasks)
+        if over_questions is not None:
+            both = _combined(over_seeds, over_questions, left_over)
     return SeedErrors(
-        num_seeds=len(table),
+        num_seeds=len(by_seed),
+        mean=math.fsum(by_seed) / len(by_seed),
         over_seeds=over_seeds,
-        over_questions=error_of_mean(mean_over_seeds(table), codes),
+        over_questions=over_questions,
         left_over=left_over,
+        standard_error=both,
     )
 
 
-def mean_over_seeds(table: Table) -> list[float]:
-    """Return the mean of each question over seeds."""
-    return [math.fsum(column) / len(table) for column in zip(*table, strict=True)]
-
-
 def difference_over_seeds(
-    was: Table, now: Table, clusters: Sequence[str | None]
-) -> Difference | None:
+    was: Sequence[SeedTable], now: Sequence[SeedTable]
+) -> RecipeDifference | None:
     """Compare two recipes that were trained with several seeds each.
 
     Questions are paired. Seeds are not: seed 1 of one recipe has nothing in common with
     seed 1 of another.
 
     Args:
-        was: A row of values per seed of the first recipe.
-        now: A row per seed of the second, over the same questions.
-        clusters: The cluster of each question; null: it stands alone.
+        was: Tasks of the first recipe, averaged with equal weights.
+        now: The same tasks of the second, with the same questions.
 
     Returns:
-        The difference with its error over seeds and questions; null where either side
-        has a single seed.
+        The difference; null where either side has a single seed, a task has a single
+        cluster, or nothing varies.
     """
-    sides = [seed_errors(table, clusters) for table in (was, now)]
-    codes = cluster_codes(clusters)
-    before, after = mean_over_seeds(was), mean_over_seeds(now)
-    apart = [new - old for old, new in zip(before, after, strict=True)]
-    over_questions = error_of_mean(apart, codes)
-    if over_questions is None or any(one.over_seeds is None for one in sides):
+    before, after = seed_errors(was), seed_errors(now)
+    over_questions = error_of_average(
+        [
+            error_of_mean(
+                [
+                    new - old
+                    for old, new in zip(_over_seeds(one), _over_seeds(two), strict=True)
+                ],
+                cluster_codes(one.clusters),
+            )
+            for one, two in zip(was, now, strict=True)
+        ]
+    )
+    if before.over_seeds is None or after.over_seeds is None or over_questions is None:
         return None
-    over_seeds = math.hypot(*(one.over_seeds or 0 for one in sides))
-    left_over = math.hypot(*(one.left_over or 0 for one in sides))
+    over_seeds = math.hypot(before.over_seeds, after.over_seeds)
+    left_over = math.hypot(before.left_over or 0, after.left_over or 0)
     error = _combined(over_seeds, over_questions, left_over)
-    mean = math.fsum(apart) / len(apart)
     if error == 0:
         return None
-    parts = [((one.over_seeds or 0) ** 2, one.num_seeds - 1) for one in sides]
-    degrees = satterthwaite([*parts, (over_questions**2, max(codes))])
+    degrees = satterthwaite(
+        [
+            (before.over_seeds**2, before.num_seeds - 1),
+            (after.over_seeds**2, after.num_seeds - 1),
+            (over_questions**2, sum(max(cluster_codes(one.clusters)) for one in was)),
+        ]
+    )
+    mean = after.mean - before.mean
     low, high, p_value = student(mean, error, degrees)
-    return Difference(
+    return RecipeDifference(
         mean=mean,
         standard_error=error,
         degrees=degrees,
@@ -111,7 +143,16 @@ def difference_over_seeds(
         high=high,
         p_value=p_value,
         test="student",
+        over_seeds=over_seeds,
+        over_questions=over_questions,
     )
+
+
+def _over_seeds(task: SeedTable) -> list[float]:
+    """Return the mean of each question over seeds."""
+    return [
+        math.fsum(column) / len(task.rows) for column in zip(*task.rows, strict=True)
+    ]
 
 
 def _combined(over_seeds: float, over_questions: float, left_over: float) -> float:
@@ -121,13 +162,13 @@ def _combined(over_seeds: float, over_questions: float, left_over: float) -> flo
     return max(over_seeds, over_questions, math.sqrt(max(0.0, square)))
 
 
-def _left_over(table: Table, codes: Sequence[int]) -> float:
+def _left_over(task: SeedTable) -> float:
     """Standard error that neither the seeds nor the questions account for."""
-    columns = mean_over_seeds(table)
-    num_seeds, groups, count = len(table), max(codes) + 1, len(codes)
+    columns, codes = _over_seeds(task), cluster_codes(task.clusters)
+    num_seeds, groups, count = len(task.rows), max(codes) + 1, len(codes)
     middle = math.fsum(columns) / count
     squares = []
-    for row in table:
+    for row in task.rows:
         mean = math.fsum(row) / count
         sums: list[list[float]] = [[] for _ in range(groups)]
         for value, column, code in zip(row, columns, codes, strict=True):
