@@ -58,6 +58,9 @@ def evaluation_problems(entry: Evaluation) -> Iterator[str]:
     ):
         for name in [name for name, count in Counter(names).items() if count > 1]:
             yield f"has {kind} {name} twice"
+    if (entry.subject is None) != (entry.stage is None):
+        has = ("an entry", "no stage") if entry.subject else ("a stage", "no entry")
+        yield f"names {has[0]} and {has[1]}"
     detailed = {score.suite for score in entry.scores if score.detail is not None}
     known = {task.name for task in entry.tasks}
     for name in sorted(known - detailed):

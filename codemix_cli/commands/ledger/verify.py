@@ -20,7 +20,7 @@ from specs.errors import CheckFailed
 @click.option(
     "--require-signatures",
     is_flag=True,
-    help="Runs and replays without a good signature are wrong.",
+    help="Runs, replays and evaluations without a good signature are wrong.",
 )
 @ledger_option
 @click.option("--no-mlflow", is_flag=True, help="Leave MLflow out.")
