@@ -25,16 +25,19 @@ def told_delivery(report: SyncReport) -> Result:
     ]
     lines = [f"store  {report.uri}"]
     lines += [table(rows)] if rows else []
+    if report.evaluations:
+        lines.append(f"{counted(report.evaluations, 'evaluation')} waiting")
     lines += [f"added  {digest[:12]}" for digest in report.entries]
     lines += [f"not added  {problem}" for problem in report.problems]
     return Result(
         data={
             "uri": report.uri,
             "runs": runs,
+            "evaluations": report.evaluations,
             "entries": list(report.entries),
             "waiting": report.waiting,
             "problems": list(report.problems),
         },
         text="\n".join(lines),
-        ok=report.waiting == 0 and not report.problems,
+        ok=report.waiting == report.evaluations == 0 and not report.problems,
     )

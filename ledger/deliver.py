@@ -32,11 +32,12 @@ from ledger.delivery import (
     state_path,
 )
 from ledger.journal import is_being_written, read_journal
-from ledger.secrets import discreet
+from ledger.secrets import discreet, told_discreetly
 from ledger.store import Ledger
 from specs.atomic import write_atomically
 
 if TYPE_CHECKING:
+    from ledger.deliver_evaluations import EvaluationsReport
     from ledger.mlflow_index import MlflowIndex
     from ledger.rebuild import Rebuilt
 
@@ -88,6 +89,17 @@ class Courier:
             reports.append({"run": journal.parent.name, **found._asdict()})
         return reports
 
+    def evaluations(self, *, anew: bool = False) -> EvaluationsReport:
+        """Deliver the evaluations that wait; their runs come first.
+
+        Args:
+            anew: Ask the store what it has.
+        """
+        from ledger.deliver_evaluations import deliver_evaluations
+
+        place = (self._folder, self._uri, self._ledger)
+        return deliver_evaluations(*place, self._connect, anew=anew)
+
     def _sync_one(self, journal: Path, *, anew: bool) -> None:
         with _only_courier(journal, self._uri, wait=False) as is_ours:
             if not is_ours or is_being_written(journal):
@@ -134,7 +146,7 @@ class Courier:
     def _note(self, journal: Path, error: Exception) -> None:
         LOG.warning("can't deliver %s: %s", journal.parent.name, error)
         state = load_state(journal, self._uri)
-        state = state.model_copy(update={"problem": _told(error)})
+        state = state.model_copy(update={"problem": told_discreetly(error)})
         # On a full disk there is nothing to note it on, and that is no reason to stop.
         with suppress(OSError):
             write_atomically(state_path(journal, self._uri), state.to_bytes())
@@ -165,19 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             result |= courier.rebuild()._asdict()
         # After following too: runs whose processes all died are then put right.
         result["runs"] = courier.sync()
+        told = courier.evaluations(anew=options.rebuild)
+        result["evaluations"] = told._asdict()
     except Exception as error:
         LOG.exception("stopped")
-        result["problem"] = _told(error)
+        result["problem"] = told_discreetly(error)
     sys.stdout.write(json.dumps(result) + "\n")
     return 1 if "problem" in result else 0
-
-
-def _told(error: Exception) -> str:
-    """Tell an error in one line, without a secret."""
-    text = str(error).strip().partition("\n")[0]
-    if isinstance(error, KeyError | OverflowError | TypeError) or not text:
-        text = repr(error)
-    return discreet(text)
 
 
 def _check(workspace: Path, uri: str) -> int:

@@ -153,9 +153,13 @@ def report(journal: Path, uri: str) -> DeliveryReport:
 
 def state_path(journal: Path, uri: str) -> Path:
     """Where the state of a delivery is kept: beside the journal, one per store."""
+    return journal.with_name(f"delivery-{store_name(uri)}.json")
+
+
+def store_name(uri: str) -> str:
+    """Tell stores apart in names of files."""
     # A new password is no new store, and a digest over one helps whoever guesses.
-    name = hashlib.sha256(without_credentials(uri).encode()).hexdigest()[:8]
-    return journal.with_name(f"delivery-{name}.json")
+    return hashlib.sha256(without_credentials(uri).encode()).hexdigest()[:8]
 
 
 def load_state(journal: Path, uri: str) -> DeliveryState:

@@ -8,7 +8,7 @@ and holds for every entry with these weights.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -82,6 +82,13 @@ class Evaluation(Value):
     canary: str | None
     unix_ms: int
     """When it was recorded, by the clock of the machine."""
+
+
+class StoredEvaluation(NamedTuple):
+    """An evaluation with the digest of its stored bytes."""
+
+    digest: str
+    entry: Evaluation
 
 
 def results_digest(document: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ledger.documents import Stored, run_of
 from ledger.entry import ScoreFacts
-from ledger.evaluation import Evaluation
+from ledger.evaluation import Evaluation, StoredEvaluation
 from ledger.objects import ObjectStore
 from ledger.store import Ledger
 from ledger.task_results import first_difference, is_task_result
@@ -129,13 +129,6 @@ def later_scores_of(ledger: Ledger, weights_digest: str) -> list[FoundScore]:
             fingerprint = fingerprints.get(one.suite)
             found.append(FoundScore(one.suite, one, fingerprint, digest, "evaluation"))
     return found
-
-
-class StoredEvaluation(NamedTuple):
-    """An evaluation with the digest of its stored bytes."""
-
-    digest: str
-    entry: Evaluation
 
 
 def evaluations_of(ledger: Ledger, weights_digest: str) -> list[StoredEvaluation]:

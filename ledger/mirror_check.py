@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ledger.delivered import load_delivered
 from ledger.delivery import DeliveryState, load_state, report
 from ledger.documents import Stored
 from ledger.entry import Entry
+from ledger.evaluation import Evaluation, StoredEvaluation
 from ledger.history import read_history
 from ledger.journal import is_being_written
 from ledger.mirror import ENTRY_TAG, RECORDING_TAG
@@ -22,6 +24,7 @@ from ledger.mirror_differences import (
     metric_differences,
     run_differences,
 )
+from ledger.mirror_evaluations import evaluation_tag, with_evaluations
 from ledger.mirror_expected import ExpectedRun, Recording, expected_run
 from ledger.mlflow_index import MlflowIndex
 from ledger.mlflow_run import FoundRun
@@ -57,6 +60,7 @@ class MirrorCheck:
         self._uri = uri
         self._index = index
         self._ledger = Ledger(self._folder / "ledger")
+        self._delivered = frozenset(load_delivered(self._folder, uri).digests)
         self.problems: list[MirrorProblem] = []
         self.notes: list[str] = []
         self.num_runs = 0
@@ -120,6 +124,14 @@ class MirrorCheck:
             return
         self.num_runs += 1
         is_live = is_delivered and state is not None and state.run_id == found.run_id
+        expected, waiting = with_evaluations(
+            expected,
+            recording.evaluations,
+            lambda digest: (
+                digest in self._delivered or evaluation_tag(digest) in found.tags
+            ),
+        )
+        self.notes += waiting
         refused = state.refused if state is not None else 0
         if refused:
             self.notes.append(f"run {expected.name}: MLflow refused {refused} lines")
@@ -168,6 +180,8 @@ class MirrorCheck:
 def _recordings(ledger: Ledger, runs: Path) -> Iterator[Recording]:
     """List every recording that an entry or a journal is of, whole ones alone."""
     entries: dict[str, list[Stored]] = defaultdict(list)
+    evaluations: dict[str, list[StoredEvaluation]] = defaultdict(list)
+    recording_of: dict[str | None, str] = {}
     for digest in _logged(ledger):
         try:
             entry = ledger.read(digest)
@@ -175,6 +189,10 @@ def _recordings(ledger: Ledger, runs: Path) -> Iterator[Recording]:
             continue
         if isinstance(entry, Entry):
             entries[entry.recording].append(Stored(digest, entry))
+            recording_of[digest] = entry.recording
+        elif isinstance(entry, Evaluation) and entry.subject in recording_of:
+            of = recording_of[entry.subject]
+            evaluations[of].append(StoredEvaluation(digest, entry))
     journals: dict[str, Path] = {}
     for path in sorted(runs.glob("*/journal.jsonl")):
         try:
@@ -185,7 +203,12 @@ def _recordings(ledger: Ledger, runs: Path) -> Iterator[Recording]:
         if begins:
             journals[begins[0]["recording"]] = path
     for name in dict.fromkeys([*entries, *journals]):
-        yield Recording(name, tuple(entries.get(name, ())), journals.get(name))
+        yield Recording(
+            name,
+            tuple(entries.get(name, ())),
+            journals.get(name),
+            tuple(evaluations.get(name, ())),
+        )
 
 
 def _logged(ledger: Ledger) -> list[str]:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from ledger.documents import Stored
 from ledger.entry import Entry
+from ledger.evaluation import StoredEvaluation
 from ledger.history import Event
 from ledger.journal import read_journal
 from ledger.mirror import (
@@ -78,6 +79,8 @@ class Recording(NamedTuple):
     """The random name."""
     entries: tuple[Stored, ...]
     journal: Path | None
+    evaluations: tuple[StoredEvaluation, ...] = ()
+    """Of these entries, in order."""
 
 
 def expected_run(
@@ -141,9 +144,9 @@ class _Events:
             tag = f"codemix.weights.{event['name']}"
             self.weights_tags[tag] = event["weights_digest"]
         elif kind == "step":
-            self.steps += map(_exactly, step_points(event))
+            self.steps += map(exactly, step_points(event))
         elif kind == "scores":
-            self.scores += map(_exactly, score_points(event))
+            self.scores += map(exactly, score_points(event))
 
 
 def _of_entries(
@@ -197,7 +200,7 @@ def _of_journal(recording: Recording, events: _Events) -> ExpectedRun:
 
 def _step_points(entry: Entry, objects: ObjectStore) -> Iterator[ExpectedPoint]:
     for stage in entry.stages:
-        yield from map(_exactly, stage_points(stage, objects))
+        yield from map(exactly, stage_points(stage, objects))
 
 
 def _score_points(entry: Entry, events: _Events) -> Iterator[ExpectedPoint]:
@@ -225,13 +228,14 @@ def _all_scores(entry: Entry, events: _Events) -> Iterator[ExpectedPoint]:
     ended = frozenset({entry.times.ended_unix_ms})
     for score in entry.scores:
         event = {**score.to_json(), "unix_ms": entry.times.ended_unix_ms}
-        for point in map(_exactly, score_points(event)):
+        for point in map(exactly, score_points(event)):
             times = taken.get((point.key, point.step))
             # Without its line in the journal nobody knows when it was.
             yield point._replace(times=None if times is None else times | ended)
 
 
-def _exactly(point: MetricPoint) -> ExpectedPoint:
+def exactly(point: MetricPoint) -> ExpectedPoint:
+    """Return the one row that a number becomes."""
     times = frozenset({point.unix_ms})
     return ExpectedPoint(point.key, point.step, as_kept(point.value), times)
 

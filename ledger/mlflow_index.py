@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ledger.mirror import ENTRY_TAG, RECORDING_TAG, Files, MetricPoint
+from ledger.mirror import RECORDING_TAG, Files, MetricPoint
 from ledger.mlflow_run import FoundExperiment, FoundRun
 
 SQLITE = "sqlite:///"
@@ -150,14 +150,10 @@ class MlflowIndex:
         self._client.delete_tag(run_id, RECORDING_TAG)
         self._client.delete_run(run_id)
 
-    def has_entry(self, experiment: str, recording: str, digest: str) -> bool:
-        """Whether a recording's run is there, with everything of an entry."""
-        experiment_id = self._experiment(experiment)
-        run_ids = self._find_runs(experiment_id, recording)
-        if not run_ids:
-            return False
-        tags = self._client.get_run(run_ids[0]).data.tags
-        return bool(tags.get(ENTRY_TAG) == digest)
+    def find_run(self, experiment: str, recording: str) -> str | None:
+        """Return MLflow's own name of a recording's run; null where there is none."""
+        run_ids = self._find_runs(self._experiment(experiment), recording)
+        return run_ids[0] if run_ids else None
 
     def read_runs(self) -> Iterator[FoundRun]:
         """Read every run that some workspace has delivered, deleted ones too."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ledger.deliver_run import deliver_entry
 from ledger.entry import Entry
-from ledger.mirror import entry_points, entry_tags, flat_params, run_name
+from ledger.mirror import ENTRY_TAG, entry_points, entry_tags, flat_params, run_name
 from ledger.mlflow_index import MlflowIndex
 from ledger.store import Ledger
 from specs.errors import CodemixError
@@ -56,7 +56,10 @@ def rebuild(
 
 
 def _has(index: MlflowIndex, digest: str, entry: Entry) -> bool:
-    return index.has_entry(entry.name, entry.recording, digest)
+    """Whether a recording's run is there, with everything of an entry."""
+    run_id = index.find_run(entry.name, entry.recording)
+    found = index.read_run(run_id) if run_id is not None else None
+    return found is not None and found.tags.get(ENTRY_TAG) == digest
 
 
 def _bring(index: MlflowIndex, ledger: Ledger, digest: str, entry: Entry) -> None:

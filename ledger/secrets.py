@@ -61,3 +61,11 @@ def holds_secret(data: bytes) -> bool:
     if any(secret.encode() in data for secret in known_secrets()):
         return True
     return bool(credentials_in(data.decode("latin-1")))
+
+
+def told_discreetly(error: Exception) -> str:
+    """Tell an error in one line, without a secret."""
+    text = str(error).strip().partition("\n")[0]
+    if isinstance(error, KeyError | OverflowError | TypeError) or not text:
+        text = repr(error)
+    return discreet(text)

@@ -18,10 +18,12 @@ class SyncReport(NamedTuple):
     """Without a password."""
     runs: dict[str, DeliveryReport]
     """Folder of the run -> what it still waits for."""
+    evaluations: int
+    """That could not be delivered."""
     entries: tuple[str, ...]
     """Digests of the entries that the store lacked; only of `rebuild_index`."""
     problems: tuple[str, ...]
-    """Why there are entries that the store did not get."""
+    """Why there are entries and evaluations that the store did not get."""
 
     @property
     def waiting(self) -> int:
@@ -63,5 +65,9 @@ def _deliver(workspace: Path, uri: str, what: str) -> SyncReport:
             fix=f"see {workspace / '.codemix' / 'delivery.log'}, then run again",
         )
     runs = {run.pop("run"): DeliveryReport(**run) for run in result.get("runs", ())}
-    entries, problems = result.get("entries", ()), result.get("problems", ())
-    return SyncReport(result["uri"], runs, tuple(entries), tuple(problems))
+    later = result.get("evaluations", {"waiting": 0, "problem": None})
+    problems = tuple(result.get("problems", ()))
+    if later["problem"] is not None:
+        problems += (f"evaluations: {later['problem']}",)
+    entries = tuple(result.get("entries", ()))
+    return SyncReport(result["uri"], runs, later["waiting"], entries, problems)

@@ -12,6 +12,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from evaluated import evaluate
 from ledger_runs import STAGES, hex_of, play, record, tensors
 from tampering import told
 
@@ -70,6 +71,14 @@ def record_all(workspace: Path) -> None:
     late = named("late", resumed_from=4)
     play(second, start=4, stop=9, outcome=None, run_facts=late)
     second.close()
+    ledger = Ledger.open(workspace)
+    for digest, name in (
+        (str(plain.digest), "plain"),
+        (ledger.log()[-1].digest, "late"),
+    ):
+        step = 12 if name == "plain" else 4
+        evaluate(ledger, digest, name=name, step=step)
+        evaluate(ledger, digest, name=name, step=step, said="b")
 
 
 def found(workspace: Path) -> dict[str, object]:
@@ -81,19 +90,31 @@ def found(workspace: Path) -> dict[str, object]:
     return {"problems": problems, "notes": check.notes, "runs": check.num_runs}
 
 
+def deliver(workspace: Path) -> None:
+    courier = Courier(workspace, tracking_uri(workspace))
+    courier.sync()
+    assert courier.evaluations() == (0, None)
+
+
 def main(workspace: Path) -> None:
     here, moved, rebuilt = (workspace / name for name in ("here", "moved", "rebuilt"))
     record_all(here)
     states = {"before": found(here)}
-    Courier(here, tracking_uri(here)).sync()
+    deliver(here)
     states["delivered"] = found(here)
+    evaluate(Ledger.open(here), Ledger.open(here).log()[0].digest, name="plain", step=8)
+    states["evaluated"] = found(here)
+    deliver(here)
+    states["delivered again"] = found(here)
     shutil.copytree(here / ".codemix/ledger", rebuilt / ".codemix/ledger")
-    Courier(rebuilt, tracking_uri(rebuilt)).rebuild()
+    courier = Courier(rebuilt, tracking_uri(rebuilt))
+    courier.rebuild()
+    assert courier.evaluations(anew=True) == (0, None)
     states["rebuilt"] = found(rebuilt)
     shutil.copytree(here / ".codemix/runs", rebuilt / ".codemix/runs")
     for path in rebuilt.glob(".codemix/runs/*/delivery*"):
         path.unlink()
-    Courier(rebuilt, tracking_uri(rebuilt)).sync()
+    deliver(rebuilt)
     states["rebuilt and delivered"] = found(rebuilt)
     here.rename(moved)
     states["moved"] = found(moved)

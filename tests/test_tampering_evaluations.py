@@ -114,8 +114,8 @@ def bit_cases(path: Path, every: int) -> Iterator[Case]:
 
 def test_a_bit_anywhere_is_named(ledger, trusted):
     paths = [evaluations(ledger)[0], objects_of(ledger)[0]]
-    cases = [case for path in paths for case in bit_cases(path, every=97)]
-    check_all(ledger, iter(cases), trusted, None, at_least=200)
+    cases = [case for path in paths for case in bit_cases(path, every=193)]
+    check_all(ledger, iter(cases), trusted, None, at_least=100)
 
 
 @pytest.mark.slow
