@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from codemix_cli.output import table
@@ -78,6 +78,17 @@ def told_evaluation(digest: str, entry: Json) -> str:
             for one in entry["extras"]
         ]
         parts.append(table([["kept with it", "", "digest"], *kept]))
+    return "\n\n".join(parts)
+
+
+def told_recorded(
+    digest: str, entry: Json, is_new: bool, disagreements: Sequence[str]
+) -> str:
+    """Tell an evaluation that was just made."""
+    parts = [told_evaluation(digest, entry)]
+    if not is_new:
+        parts.append("the ledger has this evaluation already, to the bit")
+    parts += [f"DISAGREEMENT: {one}" for one in disagreements]
     return "\n\n".join(parts)
 
 

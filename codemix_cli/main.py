@@ -27,7 +27,7 @@ COMMANDS = {
     "batch": "Show what the model sees at one step.",
     "run": "Train, score and record the experiment of a spec.",
     "diff": "Say how specs, entries and bundles differ, in meaning.",
-    "eval": "Score the checkpoints of a ledger entry again.",
+    "eval": "Score a checkpoint with suites of one's choice, or again.",
     "ledger": "Read, check and deliver what was recorded.",
     "reproduce": "Rebuild a ledger entry and compare, step by step.",
     "export": "Write a trained model for other programs.",

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from evals.baselines import measure_baselines
+from evals.benchmarks import PreparedBenchmarks, prepare_benchmarks
 from evals.catalogue import declared_benchmarks
 from evals.scores import Score
 from evals.suites import (
@@ -21,6 +22,7 @@ from evals.suites import (
 from runtime.prepared import open_stores
 from runtime.ready import Ready
 from runtime.scoring import ScoredModel
+from runtime.token_store import TokenStore
 from specs.benchmarks import Benchmarks
 from specs.experiment import Experiment
 
@@ -30,7 +32,8 @@ class Evaluator:
 
     def __init__(self) -> None:
         """Know nothing until `prepare`."""
-        self._prepared: PreparedEvals | None = None
+        self._suites: PreparedEvals | None = None
+        self._benchmarks: PreparedBenchmarks | None = None
 
     def check(self, experiment: Experiment) -> None:
         """Refuse what this version can't score, before any work is done."""
@@ -48,22 +51,29 @@ class Evaluator:
             where no held-out text is scored.
         """
         tokenizer = ready.prepared.tokenizer
-        self._prepared = prepare_evals(
+        length = min(stage.sequence_length for stage in ready.plan.stages)
+        files = {
+            key: ready.workspace / pinned.files[0].path
+            for key, pinned in ready.lock.inputs.items()
+        }
+        self._benchmarks = prepare_benchmarks(
+            ready.lock.benchmarks, files, tokenizer, length=length
+        )
+        self._suites = prepare_evals(
             ready.experiment,
-            heldout=open_stores(ready.plan, ready.lock, ready.workspace, "heldout"),
+            heldout=_heldout_stores(ready),
             tokenizer=tokenizer,
             question_files={
-                index: ready.workspace
-                / ready.lock.inputs[f"evals.{index}"].files[0].path
+                index: files[f"evals.{index}"]
                 for index, evaluation in enumerate(ready.experiment.evals)
                 if evaluation.file is not None
             },
-            shortest_length=min(s.sequence_length for s in ready.plan.stages),
+            shortest_length=length,
         )
-        if not self._prepared.heldout:
+        if not self._suites.heldout:
             return None
         return measure_baselines(
-            self._prepared.heldout,
+            self._suites.heldout,
             ready.prepared.stores,
             tokenizer,
             vocab_size=ready.plan.model.vocab_size,
@@ -71,5 +81,14 @@ class Evaluator:
 
     def score(self, model: ScoredModel, items: Collection[int]) -> list[Score]:
         """Score one set of weights with some items of the spec's evals."""
-        assert self._prepared is not None, "score without prepare"
-        return evaluate(self._prepared, model, items)
+        assert self._suites is not None, "score without prepare"
+        assert self._benchmarks is not None
+        scores = evaluate(self._suites, model, items)
+        return scores + self._benchmarks.score(model, items)
+
+
+def _heldout_stores(ready: Ready) -> dict[str, TokenStore]:
+    """Open what was held out, where anything asks for it."""
+    if not any(item.suite == "heldout" for item in ready.experiment.evals):
+        return {}
+    return open_stores(ready.plan, ready.lock, ready.workspace, "heldout")

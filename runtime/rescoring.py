@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger.entry import StageFacts
+from ledger.evaluation import AskedSuite, AskedTask
+from ledger.keys import SigningKey
+from ledger.record_evaluation import Made, RecordedEvaluation, record_evaluation
 from runtime.inputs import inputs_of
-from runtime.kept_run import KeptRun, configure_for, find_kept_run
+from runtime.kept_run import KeptRun, KeptWeights, configure_for, find_weights_of
 from runtime.pin import pin_inputs
 from runtime.prepared import open_tokenizer
 from runtime.progress import Listener, ignore_progress
@@ -22,26 +24,19 @@ from runtime.ready import Ready, ready_entry
 from runtime.scoring import Evaluator, Score
 from runtime.tokenizer import tokenizer_path
 from specs.benchmarks import Benchmarks
-from specs.errors import InputError
 from specs.evaluation import Evaluation
 from specs.experiment import Experiment
-from specs.names import did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rescored:
     """What was asked of which weights, and what they gave."""
 
-    run: KeptRun
-    stage: str
-    step: int
-    """Steps done."""
-    weights_digest: str
+    kept: KeptWeights
     benchmarks: Benchmarks
     """As they were asked, with the digests of their rows."""
     scores: tuple[Score, ...]
-    devices: int
-    """Devices that were used."""
+    made: Made
 
 
 def rescore(
@@ -57,8 +52,8 @@ def rescore(
     """Score a checkpoint of a run with suites of one's choice.
 
     Args:
-        text: Beginning of the entry's digest, its unique name, or the spec file whose
-            latest completed run is meant.
+        text: Beginning of the entry's digest, its unique name, the spec file whose
+            latest completed run is meant, or the folder of a checkpoint.
         items: What is asked, as in a spec's evals.
         workspace: The folder that holds `.dvc/`.
         evaluator: Scores the weights.
@@ -72,42 +67,64 @@ def rescore(
             here or not what is declared.
         SpecError: A suite or task is unknown or wrong.
     """
-    run = find_kept_run(text, workspace)
-    chosen = _stage_of(run, stage)
-    experiment = Experiment.model_validate(run.entry.spec).model_copy(
+    kept = find_weights_of(text, workspace, stage)
+    entry = kept.run.entry
+    experiment = Experiment.model_validate(entry.spec).model_copy(
         update={"evals": tuple(items)}
     )
     evaluator.check(experiment)
-    ready = _ready(run, experiment, evaluator, progress)
-    configure_for(run.entry, num_devices)
+    ready = _ready(kept.run, experiment, evaluator, progress)
+    configure_for(entry, num_devices)
     from runtime.session import open_session
 
     session = open_session(ready, evaluator, num_devices=num_devices)
-    restored = run.restore(chosen, session.mesh, session.gather)
-    assert chosen.weights_digest is not None
+    restored = kept.restore(session.mesh, session.gather)
+    scores = session.all_scores(restored.state, restored.layout, kept.weights.step)
+    facts = session.facts(kept.run.ledger, None)
     return Rescored(
-        run=run,
-        stage=chosen.name,
-        step=chosen.stop_step,
-        weights_digest=chosen.weights_digest,
+        kept=kept,
         benchmarks=ready.lock.benchmarks,
-        scores=tuple(session.scores(restored.state, restored.layout, chosen.stop_step)),
-        devices=session.mesh.size,
+        scores=tuple(scores),
+        made=Made(
+            code=facts.code,
+            environment=facts.environment,
+            devices=facts.devices,
+            numerics=facts.numerics,
+            canary=facts.canary,
+        ),
     )
 
 
-def _stage_of(run: KeptRun, name: str | None) -> StageFacts:
-    ended = {stage.name: stage for stage in run.ended_stages}
-    if not ended:
-        raise InputError("the run ended no stage", fix="codemix run SPEC goes on")
-    if name is None:
-        return run.ended_stages[-1]
-    if name not in ended:
-        raise InputError(
-            f"the run has no stage {name!r} that was trained to its end",
-            fix=did_you_mean(name, list(ended)),
-        )
-    return ended[name]
+def record(rescored: Rescored, key: SigningKey | None = None) -> RecordedEvaluation:
+    """Write what was scored into the ledger; twice is as good as once.
+
+    Raises:
+        InputError: The disk is full.
+    """
+    run, tasks = rescored.kept.run, rescored.benchmarks.tasks
+    details = {score.suite: score.detail for score in rescored.scores}
+    return record_evaluation(
+        run.ledger,
+        name=run.entry.name,
+        weights=rescored.kept.weights,
+        scores=rescored.scores,
+        tasks=[
+            AskedTask(
+                name=name,
+                version=task.version,
+                fingerprint=str(details[name]["fingerprint"]),
+                data=task.data.sha256,
+            )
+            for name, task in tasks.items()
+        ],
+        suites=[
+            AskedSuite(name=one.suite, version=one.version, tasks=one.tasks)
+            for one in rescored.benchmarks.asked
+            if one.suite is not None and one.version is not None
+        ],
+        made=rescored.made,
+        key=key,
+    )
 
 
 def _ready(

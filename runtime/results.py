@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ledger.entry import ScoreFacts
 from ledger.floats import float_texts
@@ -15,9 +14,6 @@ from runtime.scoring import Evaluator
 from runtime.tokenizer import tokenizer_path
 from specs.base import Value
 from specs.errors import InputError
-
-if TYPE_CHECKING:
-    pass
 
 
 class Evaluation(Value):
@@ -62,7 +58,7 @@ def evaluate(
     expected = {(one.step, one.suite): one.values for one in run.entry.scores}
     scores: list[ScoreFacts] = []
     for stage in run.ended_stages:
-        restored = run.restore(stage, session.mesh, session.gather)
+        restored = run.at_end(stage).restore(session.mesh, session.gather)
         for score in session.scores(restored.state, restored.layout, stage.stop_step):
             values = float_texts(score.values)
             scores.append(
@@ -101,7 +97,7 @@ def export(text: str, *, workspace: Path, folder: Path) -> list[str]:
     if not run.ended_stages:
         raise InputError("the run ended no stage", fix="codemix run SPEC goes on")
     stage = run.ended_stages[-1]
-    restored = run.restore(stage, build_mesh(plan, wanted=plan.tensor), "step")
+    restored = run.at_end(stage).restore(build_mesh(plan, wanted=plan.tensor), "step")
     assert lock.tokenizer_sha256 is not None
     return export_hf(
         plan.model,

@@ -7,7 +7,7 @@ state, loop. It reports to the recorder that it is handed and keeps no history.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,10 +123,20 @@ class Session:
 
     def scores(self, state: TrainState, layout: Layout, step: int) -> list[Score]:
         """Score the weights after `step` steps, with all that is due then."""
+        return self._scored(state, layout, step, self.due(step))
+
+    def all_scores(self, state: TrainState, layout: Layout, step: int) -> list[Score]:
+        """Score the weights after `step` steps with everything."""
+        every = range(len(self.ready.experiment.evals))
+        return self._scored(state, layout, step, every)
+
+    def _scored(
+        self, state: TrainState, layout: Layout, step: int, items: Collection[int]
+    ) -> list[Score]:
         # The state after a stage's last step is scored as that stage trained it.
         stage = self.ready.plan.stage_at(step - 1)
         model = AskedModel(self._programs_of(stage, layout), state.weights)
-        return list(self.evaluator.score(model, self.due(step)))
+        return list(self.evaluator.score(model, items))
 
     def due(self, step: int) -> tuple[int, ...]:
         """Return the items of the spec's evals that are due after `step` steps."""

@@ -1,25 +1,97 @@
-"""`codemix eval`: the scores of an entry, anew."""
+"""`codemix eval`: what the weights of a run score."""
 
 from __future__ import annotations
 
 import click
 
 from codemix_cli.entry_text import told_scores
+from codemix_cli.evaluation_text import told_recorded
 from codemix_cli.output import Command, Result
 from codemix_cli.progress import listener, open_meter
 from codemix_cli.reading import devices_option, entry_argument, workspace_here
 
 
-@click.command(cls=Command, example="codemix eval quickstart")
+@click.command(cls=Command, example="codemix eval quickstart --suite world-knowledge")
 @entry_argument
+@click.option(
+    "--suite", "suites", multiple=True, metavar="NAME", help="A suite to ask."
+)
+@click.option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME|FILE",
+    help="A task to ask: one that comes with codemix, or a YAML file.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Questions of each task at most.",
+)
+@click.option(
+    "--stage", metavar="NAME", help="Whose end is scored; by default the last."
+)
 @devices_option
-def command(entry: str, devices: int | None) -> Result:
-    """Score the checkpoints of a ledger entry again.
+def command(
+    entry: str,
+    suites: tuple[str, ...],
+    tasks: tuple[str, ...],
+    limit: int | None,
+    stage: str | None,
+    devices: int | None,
+) -> Result:
+    """Score a checkpoint with suites of one's choice, or again.
 
-    Loads the checkpoint of each stage's end, checks it against the entry, and scores
-    it with the suites of the spec. Exit code 1 if a score is not the entry's. ENTRY may
-    also be a spec file: its latest completed run is meant.
+    With --suite or --task a checkpoint is asked what is named, and what it scores is
+    recorded in the ledger, beside the entry. Without, the checkpoints of all stages'
+    ends are scored again with the suites of the spec, and exit code 1 says that a score
+    is not the entry's. ENTRY may also be a spec file, whose latest completed run is
+    meant, or the folder of a checkpoint.
     """
+    if not suites and not tasks:
+        if limit is not None or stage is not None:
+            raise click.UsageError("--limit and --stage need --suite or --task")
+        return _again(entry, devices)
+    from evals.evaluator import Evaluator
+    from ledger.signing import key_of_environment
+    from runtime.rescoring import record, rescore
+    from specs.evaluation import Evaluation
+
+    items = [Evaluation(suite=name, limit=limit) for name in suites]
+    if tasks:
+        items.append(Evaluation(tasks=tasks, limit=limit))
+    with open_meter() as meter:
+        rescored = rescore(
+            entry,
+            items,
+            workspace=workspace_here(),
+            evaluator=Evaluator(),
+            stage=stage,
+            num_devices=devices,
+            progress=listener(meter),
+        )
+    recorded = record(rescored, key_of_environment())
+    document = recorded.entry.to_json()
+    disagreements = [str(one) for one in recorded.disagreements]
+    return Result(
+        data={
+            "evaluation": recorded.digest,
+            "is_new": recorded.is_new,
+            "disagreements": disagreements,
+            **{key: document[key] for key in _SHOWN},
+        },
+        text=told_recorded(recorded.digest, document, recorded.is_new, disagreements),
+        ok=not disagreements,
+        next_command=f"codemix ledger show {document['subject'][:12]}",
+    )
+
+
+_SHOWN = ("subject", "stage", "step", "weights_digest", "suites", "tasks", "scores")
+
+
+def _again(entry: str, devices: int | None) -> Result:
+    """Score the checkpoints of all stages' ends again."""
     from evals.evaluator import Evaluator
     from runtime.results import evaluate
 

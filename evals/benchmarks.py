@@ -1,0 +1,145 @@
+"""Benchmark tasks of an experiment: read before training, asked of weights, scored.
+
+Task + rows --harness--> texts --tokenizer--> requests --model--> answers
+  --harness or sandbox--> TaskResult --statistics--> Score, and a Score per suite
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.asking import PreparedTask, prepare_task
+from evals.results import TaskResult
+from evals.scores import Score, TextCodec
+from evals.statistics.macro import chance_corrected, macro_average
+from evals.statistics.means import Estimate, estimate
+from runtime.question_rows import read_rows
+from runtime.scoring import ScoredModel
+from specs.benchmarks import Asked, Benchmarks
+from specs.errors import CodemixError, InputError, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedBenchmarks:
+    """All tasks of an experiment, with what they ask."""
+
+    tasks: Mapping[str, PreparedTask]
+    asked: Sequence[Asked]
+
+    def score(self, model: ScoredModel, items: Collection[int]) -> list[Score]:
+        """Score one set of weights with what some items of the spec's evals ask.
+
+        Returns:
+            A score per task, in the order of their names, and one per suite.
+        """
+        due = [one for one in self.asked if one.item in items]
+        names = sorted({name for one in due for name in one.tasks})
+        results = {name: self.tasks[name].ask(model) for name in names}
+        scores = [
+            score_of(
+                results[name],
+                how=self.tasks[name].how(model.length),
+                prompts_cut=self.tasks[name].num_cut(model.length),
+            )
+            for name in names
+        ]
+        suites = {one.suite: one for one in due if one.suite is not None}
+        for name, one in sorted(suites.items()):
+            scores.append(average_of(name, [results[task] for task in one.tasks]))
+        return scores
+
+
+def prepare_benchmarks(
+    benchmarks: Benchmarks,
+    files: Mapping[str, Path],
+    tokenizer: TextCodec,
+    *,
+    length: int,
+) -> PreparedBenchmarks:
+    """Read every task's questions, and make of them what the model is asked.
+
+    Args:
+        benchmarks: With the digests of their rows, as in a lock.
+        files: `tasks.NAME`, `shots.NAME` -> where the rows are.
+        tokenizer: The experiment's.
+        length: The shortest length that weights are scored at.
+
+    Raises:
+        InputError: With everything that can't be asked.
+        SpecError: The same, where a declaration is wrong.
+    """
+    tasks: dict[str, PreparedTask] = {}
+    problems: list[Problem] = []
+    kind: type[CodemixError] = InputError
+    for name, task in sorted(benchmarks.tasks.items()):
+        shots = task.shots.data
+        try:
+            rows = read_rows(files[f"tasks.{name}"], task.data)
+            examples = (
+                None if shots is None else read_rows(files[f"shots.{name}"], shots)
+            )
+            tasks[name] = prepare_task(task, rows, examples, tokenizer, length=length)
+        except CodemixError as error:
+            problems += error.problems
+            kind = type(error)
+    if problems:
+        raise kind(problems)
+    return PreparedBenchmarks(tasks=tasks, asked=benchmarks.asked)
+
+
+def score_of(result: TaskResult, **about: Any) -> Score:
+    """Return the mean of every metric with its standard error.
+
+    Args:
+        result: Per question.
+        **about: What stands beside the results in the score's detail.
+
+    Returns:
+        Values called `METRIC` and `METRIC_standard_error`.
+    """
+    values: dict[str, float] = {}
+    for metric, one in estimates_of(result).items():
+        values[metric] = one.mean
+        if one.standard_error is not None:
+            values[f"{metric}_standard_error"] = one.standard_error
+    return Score(suite=result.task, values=values, detail={**result.to_json(), **about})
+
+
+def average_of(suite: str, results: Sequence[TaskResult]) -> Score:
+    """Return the unweighted mean of the main metrics of a suite's tasks.
+
+    Values: `average`, and `above_chance`, where guessing is 0 and all right is 1; each
+    with its `_standard_error`.
+    """
+    mains = {one.task: estimates_of(one)[one.main] for one in results}
+    corrected = {
+        one.task: chance_corrected(mains[one.task], one.chance) for one in results
+    }
+    values: dict[str, float] = {}
+    averages = {
+        "average": macro_average(mains),
+        "above_chance": macro_average(corrected),
+    }
+    for name, average in averages.items():
+        values[name] = average.mean
+        if average.standard_error is not None:
+            values[f"{name}_standard_error"] = average.standard_error
+    detail = {
+        "tasks": {one.task: one.fingerprint for one in results},
+        **{name: average.to_json() for name, average in averages.items()},
+    }
+    return Score(suite=suite, values=values, detail=detail)
+
+
+def estimates_of(result: TaskResult) -> dict[str, Estimate]:
+    """Return metric -> its mean over the questions, with its error."""
+    clusters = [question.cluster for question in result.questions]
+    return {
+        metric: estimate(
+            [question.values[metric] for question in result.questions], clusters
+        )
+        for metric in sorted(result.questions[0].values)
+    }
