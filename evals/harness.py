@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from specs.task import Task
 
 SCORING = 1
 """Raised whenever what is computed here from the same answers changes."""
+
+DEFAULT_MAX_TOKENS = 256
+"""Of an answer to a definition of lm-eval that gives no number, as its models do it."""
 
 LikelihoodAnswer = tuple[float, bool]
 """Log-likelihood of the continuation in nats; whether it is what greedy choice says."""
@@ -87,8 +90,8 @@ class AskedTask:
             GenerationRequest(
                 question=index,
                 context=context,
-                stop=tuple(how["until"]),
-                max_tokens=how["max_gen_toks"],
+                stop=_stops(how),
+                max_tokens=_max_tokens(how),
             )
             for index, (context, how) in self._each("generate_until")
         )
@@ -116,7 +119,7 @@ class AskedTask:
         flat = [one for instances in self._instances for one in instances]
         for one, answer in zip(flat, answers, strict=True):
             if isinstance(answer, str):
-                answer = cut_at_stop(answer, one.args[1]["until"])
+                answer = cut_at_stop(answer, _stops(one.args[1]))
             one.resps = [answer]
         self._harness._instances = flat
         with quiet():
@@ -232,3 +235,15 @@ def task_result(
         chance=task.chance,
         questions=tuple(questions),
     )
+
+
+def _stops(how: Mapping[str, Any]) -> tuple[str, ...]:
+    until = how["until"]
+    return (until,) if isinstance(until, str) else tuple(until)
+
+
+def _max_tokens(how: Mapping[str, Any]) -> int:
+    """Return the most tokens of an answer, under any of lm-eval's names for it."""
+    names = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
+    given = (how[name] for name in names if how.get(name) is not None)
+    return int(next(given, DEFAULT_MAX_TOKENS))
