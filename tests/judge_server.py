@@ -23,8 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from evals.judging.client import ChatClient, Connection
+from evals.judging.compare import compare_replies
 from evals.judging.judge import LoadedJudge, load_judge
+from evals.judging.judgement import JudgementStore
+from evals.judging.panel import Mode
 from evals.judging.replies import Comparison, pair_replies
+from evals.judging.win_rate import WinRate
 
 TEMPLATE = "{{ instruction }}\n<A>{{ answer_a }}</A>\n<B>{{ answer_b }}</B>\n"
 JUDGE = """\
@@ -241,3 +245,24 @@ def replies(
         word = "good" if digest[2] / 256 < good else "fine"
         found.append(f"{name} {word} ".ljust(length, "."))
     return found
+
+
+NUM = 10
+COMPARED = comparison(replies("one", num=NUM), replies("two", num=NUM))
+
+
+def judged(
+    folder: Path,
+    url: str | None = None,
+    mode: Mode = "record",
+    compared: Comparison = COMPARED,
+) -> WinRate:
+    """Compare in a folder; without an address nobody can be asked."""
+    judge = write_judge(folder)
+    return compare_replies(
+        compared,
+        judge=judge,
+        store=JudgementStore(folder / "judgements"),
+        mode=mode,
+        client=client_of(judge, url or "http://127.0.0.1:1/v1"),
+    )

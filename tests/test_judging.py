@@ -20,10 +20,12 @@ from evals.judging.compare import compare_replies
 from evals.judging.judge import LoadedJudge, load_judge
 from evals.judging.judgement import JudgementStore
 from evals.judging.local import JudgingCheckpoint
-from evals.judging.replies import pair_replies
+from evals.judging.replies import comparison_of, pair_replies
 from evals.judging.resampling import length_controlled_rate, raw_rate
 from evals.judging.win_rate import WinRate
+from evals.results import QuestionResult, TaskResult
 from specs.errors import InputError, RunError
+from specs.task import Answer, Reply, Task
 
 JUDGES = Path(__file__).resolve().parent.parent / "evals" / "judges"
 
@@ -36,7 +38,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, WinRate]:
     sides = {
         "equal": (replies("one"), replies("two")),
         "longer": (replies("one", extra_characters=300), replies("two")),
-        "better": (replies("one", good=0.8), replies("two", good=0.2)),
+        "better": (
+            replies("one", num=100, good=0.9),
+            replies("two", num=100, good=0.1),
+        ),
     }
     with judge_server() as server:
         return {
@@ -93,8 +98,8 @@ def test_better_model_is_found_raw_and_at_equal_lengths(
 
 def test_win_rate_is_wins_and_half_of_the_ties(found: dict[str, WinRate]) -> None:
     for result in found.values():
-        assert result.wins + result.losses + result.ties == result.prompts == 200
-        expected = (result.wins + result.ties / 2) / 200
+        assert result.wins + result.losses + result.ties == len(result.questions)
+        expected = (result.wins + result.ties / 2) / len(result.questions)
         assert result.win_rate.value == pytest.approx(expected, abs=1e-6)
         assert sum(result.shares.values()) == pytest.approx(1)
 
@@ -166,19 +171,16 @@ def test_length_controlled_rate_of_a_model_that_always_wins_is_finite() -> None:
 
 
 def test_length_controlled_rate_agrees_with_another_fit() -> None:
-    from scipy.optimize import minimize
-
     rng = np.random.default_rng(5)
     differences = rng.integers(-500, 700, 150)
     lengths = np.tanh(differences / differences.std())
     scores = rng.choice([0.0, 0.5, 1.0], 150, p=[0.2, 0.3, 0.5])
-
-    def loss(both: np.ndarray) -> float:
-        logit = both[0] + both[1] * lengths
-        cross = np.logaddexp(0, logit) - scores * logit
-        return float(cross.sum() + 0.05 * (both**2).sum())
-
-    best = minimize(loss, np.zeros(2), method="BFGS", options={"gtol": 1e-8})
+    both = np.zeros(2)
+    # Plain descent on the penalised loss, until it is where it was to the last bit.
+    for _ in range(3000):
+        expected = 1 / (1 + np.exp(-(both[0] + both[1] * lengths)))
+        gradient = np.array([(expected - scores).sum(), (expected - scores) @ lengths])
+        both -= 0.01 * (gradient + 0.1 * both)
     rate = length_controlled_rate(
         scores.tolist(),
         length_differences=differences.tolist(),
@@ -186,8 +188,7 @@ def test_length_controlled_rate_agrees_with_another_fit() -> None:
         name="x",
     )
     assert rate is not None
-    # BFGS with numerical gradients stops at about 1e-6.
-    assert rate.value == pytest.approx(1 / (1 + np.exp(-best.x[0])), abs=1e-5)
+    assert rate.value == round(1 / (1 + np.exp(-both[0])), 6)
 
 
 def test_prompts_of_one_cluster_are_drawn_together() -> None:
@@ -222,6 +223,69 @@ def test_replies_that_are_missing_are_named() -> None:
     ) as error:
         pair_replies(asked, a={"0": "x"}, b={**asked, "9": "x"})
     assert "B has replies to other 1 questions: 9" in str(error.value)
+
+
+TASK = Task.model_validate(
+    {
+        "codemix_task": 1,
+        "name": "dolly",
+        "version": 1,
+        "data": {
+            "file": "dolly.jsonl",
+            "split": "test",
+            "licence": "none",
+            "fields": ["ask", "best"],
+        },
+        "prompt": "Do: {{ ask }}\n",
+        "reply": {"reference": "{{ best }}"},
+    }
+)
+ROWS = [{"ask": f"thing {index}", "best": f"did {index}"} for index in range(4)]
+
+
+def replied(texts: dict[str, str], fingerprint: str = "f" * 64) -> TaskResult:
+    return TaskResult(
+        task="dolly",
+        fingerprint=fingerprint,
+        main="tokens",
+        chance=0.0,
+        questions=tuple(
+            QuestionResult(id=id, values={}, cluster="c", output={"texts": [text]})
+            for id, text in texts.items()
+        ),
+    )
+
+
+def test_evaluations_of_two_models_are_compared_question_by_question() -> None:
+    a, b = replied({"1": "yes", "3": "no"}), replied({"3": "maybe", "1": "never"})
+    found = comparison_of(TASK, ROWS, a=a, b=b, names=("one", "two"))
+    assert (found.a, found.b, found.task_fingerprint) == ("one", "two", "f" * 64)
+    assert [(p.id, p.instruction, p.a, p.b, p.cluster) for p in found.pairs] == [
+        ("1", "Do: thing 1\n", "yes", "never", "c"),
+        ("3", "Do: thing 3\n", "no", "maybe", "c"),
+    ]
+
+
+def test_without_another_model_the_references_are_compared_with() -> None:
+    found = comparison_of(
+        TASK, ROWS, a=replied({"2": "yes"}), b=None, names=("one", "reference")
+    )
+    assert [(pair.a, pair.b) for pair in found.pairs] == [("yes", "did 2")]
+
+
+def test_what_can_not_be_compared_is_refused() -> None:
+    a, other = replied({"1": "yes"}), replied({"1": "no"}, "e" * 64)
+    with pytest.raises(
+        InputError, match=r"not asked the same: .* ffffffffffff and eee"
+    ):
+        comparison_of(TASK, ROWS, a=a, b=other, names=("one", "two"))
+    bare = TASK.model_copy(update={"reply": Reply()})
+    with pytest.raises(InputError, match="no reference replies"):
+        comparison_of(bare, ROWS, a=a, b=None, names=("one", "reference"))
+    answers = Answer(accepted="x", stop=("x",))
+    asks = TASK.model_copy(update={"reply": None, "answer": answers})
+    with pytest.raises(InputError, match="asks for answer, and a judge compares"):
+        comparison_of(asks, ROWS, a=a, b=a, names=("one", "two"))
 
 
 # Judging by a checkpoint

@@ -14,28 +14,29 @@ from pathlib import Path
 
 import pytest
 from judge_server import (
+    COMPARED,
     KEY,
+    NUM,
     JudgeServer,
-    client_of,
     comparison,
     judge_server,
+    judged,
     replies,
     write_judge,
 )
 
 from evals.judging.compare import compare_replies
 from evals.judging.judgement import Judgement, JudgementStore
-from evals.judging.keeping import judgement_keys, keep_win_rate, restore_judgements
-from evals.judging.panel import Mode
-from evals.judging.replies import Comparison
+from evals.judging.keeping import (
+    judgement_keys,
+    judgements_of,
+    restore_judgements,
+    score_of,
+)
 from evals.judging.win_rate import WinRate
-from ledger.facts import ObjectRef
-from ledger.objects import ObjectStore, references
+from ledger.objects import ObjectStore
 from specs.canonical import digest_of
 from specs.errors import CheckFailed, InputError
-
-NUM = 10
-COMPARED = comparison(replies("one", num=NUM), replies("two", num=NUM))
 
 
 @pytest.fixture
@@ -57,23 +58,6 @@ def copied(recorded: tuple[Path, WinRate], tmp_path: Path) -> tuple[Path, WinRat
     folder, result = recorded
     shutil.copytree(folder, tmp_path / "copy")
     return tmp_path / "copy", result
-
-
-def judged(
-    folder: Path,
-    url: str | None = None,
-    mode: Mode = "record",
-    compared: Comparison = COMPARED,
-) -> WinRate:
-    """Compare; without an address nobody can be asked."""
-    judge = write_judge(folder)
-    return compare_replies(
-        compared,
-        judge=judge,
-        store=JudgementStore(folder / "judgements"),
-        mode=mode,
-        client=client_of(judge, url or "http://127.0.0.1:1/v1"),
-    )
 
 
 def judgement_files(folder: Path) -> list[Path]:
@@ -220,49 +204,52 @@ def test_the_ledger_carries_result_and_judgements_to_another_workspace(
     copied: tuple[Path, WinRate], tmp_path: Path
 ) -> None:
     folder, result = copied
-    objects = ObjectStore(tmp_path / "objects")
+    score = score_of(result)
+    assert WinRate.model_validate(json.loads(json.dumps(score.detail))) == result
     store = JudgementStore(folder / "judgements")
-    kept = keep_win_rate(result, store=store, objects=objects)
-    # Found as every reference of an entry is, so a bundle carries both.
-    assert len(list(references(kept))) == 2
-    there = objects.get_json(ObjectRef.model_validate(kept["result"]))
-    assert there == result.to_json()
-    ref = ObjectRef.model_validate(kept["judgements"])
+    (extra,) = judgements_of(result, store=store, mode="record")
+    # The object that the ledger makes of it is the one that the result names.
+    ref = ObjectStore(tmp_path / "objects").put_json(extra.content)
     assert ref.sha256 == result.judgements
     elsewhere = tmp_path / "elsewhere"
     other = JudgementStore(elsewhere / "judgements")
-    assert restore_judgements(ref, store=other, objects=objects) == 2 * NUM
-    assert restore_judgements(ref, store=other, objects=objects) == 0
+    assert restore_judgements(extra.content, store=other) == 2 * NUM
+    assert restore_judgements(extra.content, store=other) == 0
     assert judged(elsewhere, mode="replay") == result
 
 
+def test_score_holds_the_numbers_of_the_study(recorded: tuple[Path, WinRate]) -> None:
+    _, result = recorded
+    score = score_of(result)
+    assert score.suite == "dolly.against.model-b"
+    assert score.values["wins"] == result.wins / NUM
+    assert score.values["win_rate_low"] == result.win_rate.low
+    assert "length_controlled" in score.values
+    unknown = score_of(result.model_copy(update={"length_controlled": None}))
+    assert "length_controlled" not in unknown.values
+
+
 def test_judgements_that_changed_meanwhile_are_not_kept_for_a_result(
-    copied: tuple[Path, WinRate], tmp_path: Path
+    copied: tuple[Path, WinRate],
 ) -> None:
     folder, result = copied
     judgement_files(folder)[0].unlink()
+    store = JudgementStore(folder / "judgements")
     with pytest.raises(CheckFailed, match="not those that the win-rate was made of"):
-        keep_win_rate(
-            result,
-            store=JudgementStore(folder / "judgements"),
-            objects=ObjectStore(tmp_path / "objects"),
-        )
+        judgements_of(result, store=store, mode="record")
 
 
 def test_restoring_does_not_overwrite_another_answer(
-    copied: tuple[Path, WinRate], tmp_path: Path
+    copied: tuple[Path, WinRate],
 ) -> None:
     folder, result = copied
-    objects = ObjectStore(tmp_path / "objects")
     store = JudgementStore(folder / "judgements")
-    kept = keep_win_rate(result, store=store, objects=objects)
-    key = judgement_keys(result)[0]
-    found = store.find(key)
+    (extra,) = judgements_of(result, store=store, mode="record")
+    found = store.find(judgement_keys(result)[0])
     assert found is not None
     store.put(found.model_copy(update={"served_model": "another"}))
-    ref = ObjectRef.model_validate(kept["judgements"])
     with pytest.raises(CheckFailed, match="judged again since"):
-        restore_judgements(ref, store=store, objects=objects)
+        restore_judgements(extra.content, store=store)
 
 
 def test_a_full_disk_is_told(
@@ -280,7 +267,7 @@ CHILD = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
-from test_judging_recording import judged
+from judge_server import judged
 judged(Path({folder!r}), {url!r})
 """
 

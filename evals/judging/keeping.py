@@ -1,49 +1,76 @@
 """A win-rate in the ledger, with all that the judge was asked and said.
 
-Both are objects, so that a bundle carries them and whoever imports it can make the same
-numbers of the same answers, without a judge.
+An evaluation's document refers to both, so that a bundle carries them and whoever
+imports it can make the same numbers of the same answers, without a judge.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from evals.judging.judgement import Judgement, JudgementStore, set_of
+from evals.judging.panel import Mode
 from evals.judging.win_rate import WinRate
-from ledger.facts import JsonObject, ObjectRef
-from ledger.objects import ObjectStore
+from evals.scores import Score
+from ledger.facts import JsonObject
+from ledger.record_evaluation import GivenExtra
 from specs.errors import CheckFailed
 
 
-def keep_win_rate(
-    result: WinRate, *, store: JudgementStore, objects: ObjectStore
-) -> JsonObject:
-    """Put a win-rate into the ledger's objects.
+def score_of(result: WinRate) -> Score:
+    """Return a win-rate as scores are recorded: numbers by name, and all of it."""
+    values: dict[str, float] = dict(result.shares)
+    for name, rate in (
+        ("win_rate", result.win_rate),
+        ("length_controlled", result.length_controlled),
+    ):
+        if rate is not None:
+            values[name] = rate.value
+            values[f"{name}_low"], values[f"{name}_high"] = rate.low, rate.high
+    return Score(
+        suite=f"{result.task}.against.{result.b}",
+        values=values,
+        detail=result.to_json(),
+    )
+
+
+def judgements_of(
+    result: WinRate, *, store: JudgementStore, mode: Mode
+) -> tuple[GivenExtra, ...]:
+    """Return what the judge was asked and said, to be recorded with a win-rate.
+
+    Args:
+        result: What was made of it.
+        store: Where it was recorded.
+        mode: In which it was had.
 
     Returns:
-        What an entry holds of it: the references, `result` and `judgements`; the latter
-        is null for a local judge.
+        Nothing of a local judge, which says the same whenever it is asked.
 
     Raises:
-        CheckFailed: The judgements are no longer those that it was made of.
+        CheckFailed: It is no longer what the win-rate was made of.
     """
-    kept = objects.put_json(result.to_json())
-    judgements = None
-    if result.judgements is not None:
-        found = [store.find(key) for key in judgement_keys(result)]
-        ref = objects.put(set_of([one for one in found if one is not None]))
-        if ref.sha256 != result.judgements:
-            raise CheckFailed(
-                "the recorded judgements are not those that the win-rate was made of",
-                file=str(store.folder),
-                fix="evaluate again",
-            )
-        judgements = ref.to_json()
-    return {"result": kept.to_json(), "judgements": judgements}
+    if result.judgements is None:
+        return ()
+    found = [store.find(key) for key in judgement_keys(result)]
+    data = set_of([one for one in found if one is not None])
+    if hashlib.sha256(data).hexdigest() != result.judgements:
+        raise CheckFailed(
+            "the recorded judgements are not those that the win-rate was made of",
+            file=str(store.folder),
+            fix="evaluate again",
+        )
+    name = f"judgements/{result.task}.against.{result.b}"
+    return (GivenExtra(name=name, content=json.loads(data), mode=mode),)
 
 
-def restore_judgements(
-    ref: ObjectRef, *, store: JudgementStore, objects: ObjectStore
-) -> int:
+def restore_judgements(content: JsonObject, *, store: JudgementStore) -> int:
     """Put judgements from the ledger where an evaluation looks for them.
+
+    Args:
+        content: Of the extra of an evaluation.
+        store: Where they belong.
 
     Returns:
         How many were not there before.
@@ -52,7 +79,9 @@ def restore_judgements(
         CheckFailed: A request is there with another answer.
     """
     num_new = 0
-    for value in objects.get_json(ref)["judgements"]:
+    judgements = content["judgements"]
+    assert isinstance(judgements, list)
+    for value in judgements:
         judgement = Judgement.model_validate(value)
         there = store.find(judgement.key)
         if there is None:
