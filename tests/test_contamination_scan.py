@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import evals.contamination.scan as scan_module
+from evals.contamination.characters import by_the_rules, normalise
 from evals.contamination.matches import Matcher
 from evals.contamination.needles import QuestionIndex
 from evals.contamination.scan import Findings, Scanned, Scanner
@@ -166,8 +167,17 @@ def test_scan_finds_what_comparing_everything_finds(
     assert findings == scan(index, documents)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.text(max_size=60))
-def test_words_are_those_of_the_plain_rules(text: str) -> None:
-    wanted = [word.encode() for word in plain_words(text) if word]
-    assert words_of(text) == wanted
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(max_size=40), filler=st.sampled_from(["", "Fill_er\u00e9 " * 300]))
+def test_words_are_those_of_the_plain_rules(text: str, filler: str) -> None:
+    whole = f"{filler}{text}{filler}{text}"
+    wanted = [word.encode() for word in plain_words(whole) if word]
+    assert words_of(whole) == wanted
+
+
+def test_each_character_is_as_the_plain_rules_say() -> None:
+    texts = [f"a{chr(point)}b =\u0338{chr(point)}" for point in range(0, 0x30000, 29)]
+    for text in texts:
+        encoded = text.encode("utf-8", "replace")
+        by_rules = by_the_rules(encoded.decode("utf-8", "replace")).split()
+        assert normalise(encoded).split() == by_rules

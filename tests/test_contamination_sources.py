@@ -25,6 +25,7 @@ from evals.contamination.tally import Tally
 from evals.contamination.trained import trained_tokens
 from runtime.progress import Progress
 from runtime.splits import Splitter
+from runtime.tokenizer import load_tokenizer, tokenizer_path
 from runtime.workers import Done, Failed
 from specs.errors import InputError
 
@@ -294,3 +295,28 @@ def test_progress_ends_at_all_bytes(tmp_path: Path) -> None:
     done: Sequence[int] = [one.done_bytes for one in told]
     assert done == sorted(done)
     assert told[-1].done_bytes == told[-1].total_bytes > 0
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("copies", [10, 11])
+def test_words_are_common_in_more_than_ten_documents(
+    tmp_path: Path, copies: int
+) -> None:
+    # Documents are counted over all sources.
+    sources: dict[str, list[str | bytes]] = {
+        "code": [f"{PLANTED} {number}" for number in range(copies - 1)],
+        "text": [f"{PLANTED} {PLANTED}"],
+    }
+    (task,) = find(make_study(tmp_path, sources, holdout=0)).report().tasks
+    assert task.overlaps[0].is_common == (copies > 10)
+    assert task.sources["text"].common == (copies > 10)
+
+
+def test_pieces_of_tokens_are_the_text(study: Study) -> None:
+    lock = study.prepared().lock
+    assert lock.tokenizer_sha256 is not None
+    tokenizer = load_tokenizer(tokenizer_path(study.workspace, lock.tokenizer_sha256))
+    pieces = tokenizer.piece_bytes()
+    text = "  caf\u00e9 \u4e2d\n\tdef x_1():  <s> "
+    tokens = [*tokenizer.encode(text), tokenizer.eos_id]
+    assert b"".join(pieces[token] for token in tokens).decode() == text

@@ -33,6 +33,7 @@ class SoughtNeedle:
     task: int
     """Place of its task in the index."""
     question: str
+    is_whole: bool
     ngram: int
     """Words in a row that count as found: all of them for a whole text."""
     words: tuple[bytes, ...]
@@ -55,6 +56,7 @@ def sought_needles(index: QuestionIndex) -> list[SoughtNeedle]:
                 number=number,
                 task=places[task.name],
                 question=needle.question,
+                is_whole=needle.kind == "whole",
                 ngram=len(words) if needle.kind == "whole" else task.ngram,
                 words=words,
                 answers=tuple(answer.encode() for answer in needle.answers),
@@ -64,7 +66,10 @@ def sought_needles(index: QuestionIndex) -> list[SoughtNeedle]:
 
 
 class HashTable:
-    """A set of hashes that a whole array is looked up in at once."""
+    """A set of hashes that a whole array is looked up in at once.
+
+    A Bloom filter of two probes answers almost all of it; the rest is searched for.
+    """
 
     def __init__(self, hashes: Hashes):
         """Take the hashes, sorted."""
@@ -72,20 +77,27 @@ class HashTable:
         wanted = (_FILTER_PLACES_PER_HASH * max(1, len(hashes))).bit_length()
         bits = min(max(wanted, _MIN_FILTER_BITS), _MAX_FILTER_BITS)
         self._shift = np.uint64(64 - bits)
+        self._mask = np.uint64(2**bits - 1)
         self._filter = np.zeros(2**bits, np.bool_)
-        self._filter[self._filter_places(hashes)] = True
+        self._filter[self._first_probe(hashes)] = True
+        self._filter[self._second_probe(hashes)] = True
 
     def find(self, hashes: Hashes) -> Places:
         """Return where the hashes are that it holds."""
-        maybe = np.flatnonzero(self._filter[self._filter_places(hashes)])
+        maybe = np.flatnonzero(self._filter[self._first_probe(hashes)])
+        maybe = maybe[self._filter[self._second_probe(hashes[maybe])]]
         found = hashes[maybe]
         places = np.minimum(self._hashes.searchsorted(found), len(self._hashes) - 1)
         known: Places = maybe[self._hashes[places] == found]
         return known
 
-    def _filter_places(self, hashes: Hashes) -> NDArray[np.int64]:
-        # As signed numbers: numpy converts any other index first, at twice the time.
+    # As signed numbers: numpy converts any other index first, at twice the time.
+
+    def _first_probe(self, hashes: Hashes) -> NDArray[np.int64]:
         return (hashes >> self._shift).view(np.int64)
+
+    def _second_probe(self, hashes: Hashes) -> NDArray[np.int64]:
+        return (hashes & self._mask).view(np.int64)
 
 
 class AnchorTable:

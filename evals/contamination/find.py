@@ -119,21 +119,23 @@ class FoundQuestions:
         )
 
     def _task(self, place: int, task: IndexedTask) -> TaskOverlap:
-        kinds = {needle.question: needle.kind for needle in task.needles}
+        kinds: dict[str, set[Kind]] = {}
+        for needle in task.needles:
+            kinds.setdefault(needle.question, set()).add(needle.kind)
         tallies = [
-            (kinds[question], question, tally)
+            (question, tally)
             for (of_task, question), tally in self.tally.questions.items()
             if of_task == place
         ]
-        tallies.sort(key=lambda one: int(one[1]))
+        tallies.sort(key=lambda one: int(one[0]))
         names = [source.source for source in self.tally.scan.sources]
         return TaskOverlap(
             task=task.name,
             ngram=task.ngram,
             is_ngram_given=task.is_ngram_given,
             questions=task.questions,
-            by_ngram=sum(kind == "ngram" for kind in kinds.values()),
-            by_whole=sum(kind == "whole" for kind in kinds.values()),
+            by_ngram=sum("ngram" in found for found in kinds.values()),
+            by_whole=sum("ngram" not in found for found in kinds.values()),
             too_short=task.too_short,
             sources={name: _counts(tallies, {name}, task.questions) for name in names},
             together=_counts(tallies, set(names), task.questions),
@@ -141,11 +143,11 @@ class FoundQuestions:
         )
 
 
-def _overlap(kind: Kind, question: str, tally: QuestionTally) -> QuestionOverlap:
+def _overlap(question: str, tally: QuestionTally) -> QuestionOverlap:
     assert tally.evidence is not None
     return QuestionOverlap(
         question=question,
-        kind=kind,
+        kind="whole" if tally.by_whole and not tally.by_ngram else "ngram",
         is_found=bool(tally.found),
         is_common=bool(tally.found) and not tally.uncommon,
         is_answer_near=bool(tally.answered),
@@ -156,17 +158,16 @@ def _overlap(kind: Kind, question: str, tally: QuestionTally) -> QuestionOverlap
 
 
 def _counts(
-    tallies: Sequence[tuple[Kind, str, QuestionTally]],
-    sources: set[str],
-    questions: int,
+    tallies: Sequence[tuple[str, QuestionTally]], sources: set[str], questions: int
 ) -> OverlapCounts:
     """Count the questions that are found in any of some sources."""
-    found = [(kind, tally) for kind, _, tally in tallies if tally.found & sources]
+    found = [tally for _, tally in tallies if tally.found & sources]
+    num_ngram = sum(bool(tally.by_ngram & sources) for tally in found)
     return OverlapCounts(
         found=len(found),
         share=len(found) / questions if questions else 0.0,
-        ngram=sum(kind == "ngram" for kind, _ in found),
-        whole=sum(kind == "whole" for kind, _ in found),
-        common=sum(not tally.uncommon & sources for _, tally in found),
-        answer_near=sum(bool(tally.answered & sources) for _, tally in found),
+        ngram=num_ngram,
+        whole=len(found) - num_ngram,
+        common=sum(not tally.uncommon & sources for tally in found),
+        answer_near=sum(bool(tally.answered & sources) for tally in found),
     )

@@ -42,6 +42,7 @@ class Matcher:
     def __init__(self, index: QuestionIndex):
         """Build the tables of an index."""
         self.needles = sought_needles(index)
+        self.longest = max((len(needle.words) for needle in self.needles), default=0)
         by_anchor: dict[int, list[SoughtNeedle]] = {}
         whole: list[SoughtNeedle] = []
         for sought, (_, needle) in zip(self.needles, index.needles(), strict=True):
@@ -58,11 +59,6 @@ class Matcher:
         for sought in whole:
             self._whole_by_text.setdefault(b" ".join(sought.words), []).append(sought)
         self._known: dict[tuple[int, bytes], tuple[Match, ...]] = {}
-
-    @property
-    def longest(self) -> int:
-        """Words of the longest needle; 0 if there is none."""
-        return max((len(needle.words) for needle in self.needles), default=0)
 
     def matches(self, anchor: int, text: bytes) -> tuple[Match, ...]:
         """Return what needles share with a passage.

@@ -3,9 +3,10 @@
 A question is the texts of its task's `contamination.fields`, each looked for by itself:
 training data need not hold them in one order. A text of N words or more is looked for
 by its runs of N words. N is what the task says, or as GPT-3 had it (Brown et al., 2020,
-appendix C) the 5th percentile of the questions' lengths, within 8 to 13. A question
-that has no such text is looked for by its longest one as a whole, if that is long
-enough to mean anything; otherwise it is `too_short`, and nothing is known about it.
+appendix C) the 5th percentile of the questions' lengths, within 8 to 13. A text of 8
+words or more, but fewer than N, is looked for as a whole. A question that has neither
+is looked for by its longest text as a whole, if that is long enough to mean anything;
+otherwise it is `too_short`, and nothing is known about it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from evals.contamination.words import NORMALISATION, words_of
+from evals.contamination.characters import NORMALISATION
+from evals.contamination.words import words_of
 from evals.rendering import Place, Row, rendered_accepted
 from specs.base import Value
 from specs.errors import Problem, SpecError
@@ -109,7 +111,7 @@ def _index_task(task: Task, rows: Sequence[Row]) -> IndexedTask:
     too_short: list[str] = []
     for number, found in enumerate(texts):
         near = _answers(task, rows[number], number)
-        chosen, kind = _chosen(found, ngram)
+        chosen = _chosen(found, ngram)
         needles += [
             Needle(
                 question=str(number),
@@ -118,7 +120,7 @@ def _index_task(task: Task, rows: Sequence[Row]) -> IndexedTask:
                 words=b" ".join(words).decode(),
                 answers=near,
             )
-            for field, words in chosen
+            for kind, field, words in chosen
         ]
         if not chosen:
             too_short.append(str(number))
@@ -134,17 +136,20 @@ def _index_task(task: Task, rows: Sequence[Row]) -> IndexedTask:
 
 def _chosen(
     texts: list[tuple[str, list[bytes]]], ngram: int
-) -> tuple[list[tuple[str, list[bytes]]], Kind]:
+) -> list[tuple[Kind, str, list[bytes]]]:
     """Return what a question is looked for by; nothing if it is too short."""
-    long = [(field, words) for field, words in texts if len(words) >= ngram]
-    if long:
-        return long, "ngram"
-    whole = max(texts, key=lambda pair: len(pair[1]), default=("", []))
-    num_characters = len(b"".join(whole[1]).decode())
-    is_enough = (
-        len(whole[1]) >= MIN_WHOLE_WORDS and num_characters >= MIN_WHOLE_CHARACTERS
-    )
-    return ([whole] if is_enough else []), "whole"
+    chosen: list[tuple[Kind, str, list[bytes]]] = []
+    for field, words in texts:
+        if len(words) >= ngram:
+            chosen.append(("ngram", field, words))
+        elif len(words) >= SHORTEST_NGRAM:
+            chosen.append(("whole", field, words))
+    if chosen:
+        return chosen
+    field, words = max(texts, key=lambda pair: len(pair[1]), default=("", []))
+    num_characters = len(b"".join(words).decode())
+    is_enough = len(words) >= MIN_WHOLE_WORDS and num_characters >= MIN_WHOLE_CHARACTERS
+    return [("whole", field, words)] if is_enough else []
 
 
 def _texts(row: Row, fields: Sequence[str]) -> list[tuple[str, list[bytes]]]:

@@ -33,9 +33,9 @@ class QuestionOverlap(Value):
     question: str
     """Index of its row, as in `QuestionResult`."""
     kind: Kind
-    """By which it was looked for."""
+    """By what it was found: N words in a row, or else all of a shorter text."""
     is_found: bool
-    """Whether N words in a row, or the whole of a short question, were found."""
+    """Whether it was; otherwise only shorter matches were."""
     is_common: bool
     """Whether all that was found of it is in more than `COMMON_DOCUMENTS` documents."""
     is_answer_near: bool
@@ -58,7 +58,7 @@ class OverlapCounts(Value):
     ngram: int
     """Found by N words in a row."""
     whole: int
-    """Short questions, found as a whole."""
+    """Found by the whole of a shorter text, and not by N words."""
     common: int
     """Of `found`, those of which nothing but common words was found."""
     answer_near: int
@@ -77,7 +77,7 @@ class TaskOverlap(Value):
     by_ngram: int
     """Questions looked for by N words in a row."""
     by_whole: int
-    """Questions shorter than that, looked for as a whole."""
+    """Questions without so long a text, looked for by a whole one."""
     too_short: tuple[str, ...]
     """Questions that can't be looked for: nothing is known of them."""
     sources: dict[str, OverlapCounts]

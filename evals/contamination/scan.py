@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evals.contamination.characters import normalise
 from evals.contamination.matches import WHOLE, Matcher
 from evals.contamination.needles import QuestionIndex
 from evals.contamination.words import (
@@ -21,7 +22,6 @@ from evals.contamination.words import (
     Places,
     Runs,
     find_words,
-    normalise,
 )
 from specs.base import Value
 

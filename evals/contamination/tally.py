@@ -31,12 +31,19 @@ class QuestionTally:
 
     longest: int = 0
     evidence: Evidence | None = None
-    found: set[str] = field(default_factory=set)
-    """Sources that it is found in."""
+    by_ngram: set[str] = field(default_factory=set)
+    """Sources in which N words in a row of it are found."""
+    by_whole: set[str] = field(default_factory=set)
+    """Sources in which a text of it is found whole that has fewer words."""
     uncommon: set[str] = field(default_factory=set)
     """Sources in which words that are not common are found of it."""
     answered: set[str] = field(default_factory=set)
     """Sources in which it is found with a right answer near."""
+
+    @property
+    def found(self) -> set[str]:
+        """Sources that it is found in."""
+        return self.by_ngram | self.by_whole
 
 
 class Tally:
@@ -151,7 +158,8 @@ class Tally:
         document: FoundDocument,
     ) -> None:
         if match.is_found:
-            tally.found.add(source)
+            kinds = tally.by_whole if match.needle.is_whole else tally.by_ngram
+            kinds.add(source)
             if source not in tally.uncommon and not self._is_common(match, text):
                 tally.uncommon.add(source)
         shown = text.split(" ")[match.start :][

@@ -7,28 +7,20 @@ punctuation, white space and the underscores of identifiers make no difference.
 
 from __future__ import annotations
 
-import functools
-import sys
-import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evals.contamination.characters import SPACE, normalise
+
 # W words of one buffer
-
-NORMALISATION = f"words 1, Unicode {unicodedata.unidata_version}"
-"""Names the rules above: equal words under another name may be other text."""
-
-SPACE = 0x20
 
 PADDING = b" " * 8
 """Around every buffer: words can be read as their first and last eight bytes."""
 
 _BLOCK = 2**21
 """Bytes, or words, that are looked at together: enough to make calls cheap."""
-_WORD, _SEPARATES, _VANISHES = 0, 1, 2
-
 # Odd constants with well-mixed bits: the golden ratio's, and those of MurmurHash3.
 _FIRST = np.uint64(0x9E3779B97F4A7C15)
 _LAST = np.uint64(0xFF51AFD7ED558CCD)
@@ -36,26 +28,6 @@ _LENGTH = np.uint64(0xC4CEB9FE1A85EC53)
 
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.int64]
-
-
-def normalise(text: bytes) -> bytes:
-    r"""Return the words of a text, with one or more spaces around and between them.
-
-    Args:
-        text: UTF-8; bytes that are none separate words.
-
-    >>> normalise("Isn\u2019t it \ufb01ne_99?".encode()).split()
-    [b'isn', b't', b'it', b'fine', b'99']
-    """
-    if text.isascii():
-        return text.translate(_ascii_table())
-    decoded = text.decode("utf-8", "replace")
-    folded = unicodedata.normalize("NFKC", decoded).casefold()
-    points = np.frombuffer(folded.encode("utf-32-le"), "<u4")
-    kinds = _kinds()[points]
-    points = np.where(kinds == _WORD, points, SPACE)[kinds != _VANISHES]
-    kept: bytes = points.astype("<u4").tobytes()
-    return kept.decode("utf-32-le").encode()
 
 
 def words_of(text: str) -> list[bytes]:
@@ -184,26 +156,3 @@ def _masks(all_from: int) -> Hashes:
 
 _FIRST_MASKS = _masks(0)
 _LAST_MASKS = _masks(9)
-
-
-@functools.cache
-def _ascii_table() -> bytes:
-    kinds = [_kind_of(point) for point in range(128)]
-    return bytes(
-        ord(chr(point).lower()) if kind == _WORD else SPACE
-        for point, kind in enumerate(kinds)
-    ) + bytes([SPACE] * 128)
-
-
-@functools.cache
-def _kinds() -> NDArray[np.uint8]:
-    """Return what every code point is."""
-    points = range(sys.maxunicode + 1)
-    return np.fromiter((_kind_of(point) for point in points), np.uint8, len(points))
-
-
-def _kind_of(point: int) -> int:
-    category = unicodedata.category(chr(point))
-    if category == "Cf":
-        return _VANISHES
-    return _WORD if category[0] in "LMN" else _SEPARATES
