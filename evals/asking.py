@@ -6,14 +6,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evals.answers import cut_at_stop
 from evals.encoding import encode_pair, encode_prompt
 from evals.harness import AskedTask, declared_task
 from evals.harness_library import harness_facts
+from evals.programs import check_samples, score_completions
 from evals.results import QuestionResult, TaskResult
 from evals.scores import TextCodec
 from evals.scoring import is_cut, log_likelihoods
 from runtime.question_rows import Row
-from runtime.scoring import GREEDY, Continuation, Prompt, ScoredModel
+from runtime.sandbox.probe import check_level
+from runtime.sandbox.values import Level
+from runtime.scoring import (
+    GREEDY,
+    Continuation,
+    Prompt,
+    Sampling,
+    ScoredModel,
+)
 from runtime.scoring_shapes import scoring_shapes
 from specs.canonical import digest_of
 from specs.errors import InputError
@@ -29,8 +39,12 @@ class PreparedTask:
     continuations: tuple[Continuation, ...]
     """What is answered by log-likelihoods."""
     prompts: tuple[Prompt, ...]
-    """What is answered by text; `samples` of each question in a row."""
+    """What is answered by text: every sample of a question, then those of the next."""
     codec: TextCodec
+    rows: tuple[Row, ...]
+    """The questions' own rows."""
+    sandbox: Level
+    """The weakest that programs may run in."""
 
     def ask(self, model: ScoredModel) -> TaskResult:
         """Ask a model, and score what it says.
@@ -62,7 +76,10 @@ class PreparedTask:
 
     def how(self, length: int) -> dict[str, Any]:
         """Tell how the model is asked, beyond what the declaration says."""
-        return {"harness": harness_facts(), "shapes": scoring_shapes(length)}
+        how = {"harness": harness_facts(), "shapes": scoring_shapes(length)}
+        if self.task.program is not None:
+            how["sandbox"] = check_level(self.sandbox).facts.to_json()
+        return how
 
     def num_cut(self, length: int) -> int:
         """Count the questions that the model sees only the end of."""
@@ -73,23 +90,41 @@ class PreparedTask:
             )
             if is_cut(one, length)
         }
-        cut |= {
-            asked.question
-            for asked, one in zip(self.asked.generations, self.prompts, strict=True)
+        cut_prompts = {
+            one.name.partition(" ")[0]
+            for one in self.prompts
             if len(one.tokens) + one.max_tokens > length
         }
-        return len(cut)
+        return len(cut) + len(cut_prompts)
 
     def _questions(self, model: ScoredModel) -> tuple[QuestionResult, ...]:
         if self.continuations:
             found = log_likelihoods(self.continuations, model)
             return self.asked.score([(one.nats, one.is_greedy) for one in found])
-        return self.asked.score(self._texts(model))
+        texts = self._texts(model)
+        way = self.task.program
+        if way is None:
+            return self.asked.score(texts)
+        scored = score_completions(
+            self.task,
+            self.rows,
+            [
+                [cut_at_stop(text, way.stop) for text in texts[at : at + way.samples]]
+                for at in range(0, len(texts), way.samples)
+            ],
+            ids=self.asked.ids,
+            minimum=self.sandbox,
+        )
+        return scored.questions
 
     def _texts(self, model: ScoredModel) -> list[str]:
+        way = self.task.program
+        sampling = GREEDY
+        if way is not None:
+            sampling = Sampling(temperature=way.temperature, top_p=way.top_p)
         stops = self.asked.generations[0].stop
         answers = model.generate(
-            self.prompts, sampling=GREEDY, is_done=self._stopper(stops)
+            self.prompts, sampling=sampling, is_done=self._stopper(stops)
         )
         return [self.codec.decode(list(tokens)) for tokens in answers]
 
@@ -110,6 +145,7 @@ def prepare_task(
     codec: TextCodec,
     *,
     length: int,
+    sandbox: Level = "bubblewrap",
 ) -> PreparedTask:
     """Make of a task's rows what a model is asked.
 
@@ -119,12 +155,16 @@ def prepare_task(
         shots: Rows of its examples; null where they are the task's own.
         codec: The model's tokenizer.
         length: Most tokens that the model sees at once.
+        sandbox: The weakest that programs may run in.
 
     Raises:
         SpecError: A template is wrong.
-        InputError: A row does not fit the declaration, or a continuation is longer
-            than the model sees.
+        InputError: A row does not fit the declaration, a continuation is longer than
+            the model sees, or there is no sandbox.
     """
+    if task.program is not None:
+        check_samples(task)
+        check_level(sandbox)
     asked = declared_task(task, rows, shots=shots)
     continuations = []
     too_long: dict[int, int] = {}
@@ -151,13 +191,16 @@ def prepare_task(
         continuations=tuple(continuations),
         prompts=tuple(
             Prompt(
-                name=asked.ids[one.question],
+                name=f"{asked.ids[one.question]} {sample}",
                 tokens=encode_prompt(one.context, codec),
                 max_tokens=one.max_tokens,
             )
             for one in asked.generations
+            for sample in range(task.program.samples if task.program else 1)
         ),
         codec=codec,
+        rows=tuple(rows[int(id_)] for id_ in asked.ids),
+        sandbox=sandbox,
     )
 
 

@@ -17,6 +17,7 @@ from evals.scores import Score, TextCodec
 from evals.statistics.macro import chance_corrected, macro_average
 from evals.statistics.means import Estimate, estimate
 from runtime.question_rows import read_rows
+from runtime.sandbox.values import Level
 from runtime.scoring import ScoredModel
 from specs.benchmarks import Asked, Benchmarks
 from specs.errors import CodemixError, InputError, Problem
@@ -81,13 +82,26 @@ def prepare_benchmarks(
             examples = (
                 None if shots is None else read_rows(files[f"shots.{name}"], shots)
             )
-            tasks[name] = prepare_task(task, rows, examples, tokenizer, length=length)
+            tasks[name] = prepare_task(
+                task,
+                rows,
+                examples,
+                tokenizer,
+                length=length,
+                sandbox=_strictest(benchmarks.asked, name),
+            )
         except CodemixError as error:
             problems += error.problems
             kind = type(error)
     if problems:
         raise kind(problems)
     return PreparedBenchmarks(tasks=tasks, asked=benchmarks.asked)
+
+
+def _strictest(asked: Sequence[Asked], task: str) -> Level:
+    """Return the sandbox that all who ask for a task are content with."""
+    levels = {one.sandbox for one in asked if task in one.tasks}
+    return "bubblewrap" if "bubblewrap" in levels else "limits"
 
 
 def score_of(result: TaskResult, **about: Any) -> Score:

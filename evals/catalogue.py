@@ -122,6 +122,7 @@ class _Declared:
                 suite=name,
                 version=None if suite is None else suite.version,
                 tasks=tuple(task.name for task in tasks),
+                sandbox=evaluation.sandbox or "bubblewrap",
             )
         )
 

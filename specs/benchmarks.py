@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from specs.base import Value
 from specs.task import Task
 
@@ -17,6 +19,8 @@ class Asked(Value):
     """Of the suite."""
     tasks: tuple[str, ...]
     """Names of the tasks, in order."""
+    sandbox: Literal["bubblewrap", "limits"] = "bubblewrap"
+    """The weakest that programs may run in."""
 
 
 class Benchmarks(Value):

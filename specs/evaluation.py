@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -55,6 +55,10 @@ class Evaluation(SpecValue):
     limit: Annotated[Whole | None, Field(exclude_if=_is_default)] = None
     """Questions of each task at most, in a seeded order; null: what the task says."""
 
+    sandbox: Annotated[Literal["limits"] | None, Field(exclude_if=_is_default)] = None
+    """The weakest sandbox that programs of a model may run in: `limits` is none to
+    speak of; null: the full one, or the run is refused."""
+
     @model_validator(mode="after")
     def _asks_for_something(self) -> Self:
         raise_broken(list(self._broken()))
@@ -74,7 +78,8 @@ class Evaluation(SpecValue):
         if self.suite != "choices" and self.file is not None:
             named = f"the suite {self.suite}" if self.suite else "tasks"
             rules.append(Broken(f"has no use in {named}", "delete it", ("file",)))
-        if self.suite in OWN_SUITES and self.limit is not None:
-            what = f"has no use in the suite {self.suite}"
-            rules.append(Broken(what, "delete it", ("limit",)))
+        for key in ("limit", "sandbox"):
+            if self.suite in OWN_SUITES and getattr(self, key) is not None:
+                what = f"has no use in the suite {self.suite}"
+                rules.append(Broken(what, "delete it", (key,)))
         return rules
