@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,3 +123,23 @@ def read_specs(paths: Sequence[Path]) -> list[tuple[Path, Experiment]]:
     if problems:
         raise kind(problems)
     return found
+
+
+def check_evals(specs: Sequence[tuple[Path, Experiment]]) -> None:
+    """Check the suites and tasks that specs ask for.
+
+    Raises:
+        SpecError: With every unknown name and wrong task file.
+    """
+    from evals.catalogue import check_files, check_names
+    from specs.workspace import find_workspace
+
+    problems: list[Problem] = []
+    for path, experiment in specs:
+        found = check_names(experiment)
+        if any(item.tasks for item in experiment.evals):
+            found += check_files(experiment, find_workspace(path))
+        # A problem of a task file names that file; others are the spec's.
+        problems += [replace(one, file=one.file or str(path)) for one in found]
+    if problems:
+        raise SpecError(problems)

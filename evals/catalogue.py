@@ -7,7 +7,7 @@ import.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from specs.benchmarks import Asked, Benchmarks
@@ -53,6 +53,22 @@ def check_names(experiment: Experiment) -> list[Problem]:
                 what = f"unknown task {name!r}"
                 problems.append(Problem(path=path, what=what, fix=fix))
     return problems
+
+
+def check_files(experiment: Experiment, workspace: Path) -> list[Problem]:
+    """Find what is wrong with the task files that a spec's evals name.
+
+    What comes with codemix is not read: that is right.
+    """
+    found = _Declared(workspace)
+    for item, evaluation in enumerate(experiment.evals):
+        files = [
+            (place, name)
+            for place, name in enumerate(evaluation.tasks or ())
+            if name.endswith(FILE_SUFFIXES)
+        ]
+        list(found.read(item, files))
+    return found.problems
 
 
 def declared_benchmarks(experiment: Experiment, workspace: Path) -> Benchmarks:
@@ -104,7 +120,8 @@ class _Declared:
             names, limit = suite.tasks, limit or suite.limit
         else:
             names = evaluation.tasks or ()
-        tasks = [_limited(task, limit) for task in self._read(item, names)]
+        read = self.read(item, list(enumerate(names)))
+        tasks = [_limited(task, limit) for task in read]
         for task in tasks:
             other = self.tasks.setdefault(task.name, task)
             if other != task:
@@ -126,8 +143,9 @@ class _Declared:
             )
         )
 
-    def _read(self, item: int, names: tuple[str, ...]) -> Iterator[Task]:
-        for place, name in enumerate(names):
+    def read(self, item: int, names: Sequence[tuple[int, str]]) -> Iterator[Task]:
+        """Yield the tasks of some names, each with its place in the item's list."""
+        for place, name in names:
             path = f"evals.{item}.tasks.{place}"
             try:
                 if name.endswith(FILE_SUFFIXES):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from codemix_cli.output import Command, Result, table
-from codemix_cli.reading import read_specs
+from codemix_cli.reading import check_evals, read_specs
 from codemix_cli.wording import counted, scaled
 
 
@@ -22,6 +22,8 @@ def command(spec: tuple[Path, ...]) -> Result:
     """
     from specs.resolve import plan_experiment
 
+    read = read_specs(spec)
+    check_evals(read)
     found = [
         {
             "file": str(path),
@@ -31,7 +33,7 @@ def command(spec: tuple[Path, ...]) -> Result:
             "steps": plan.num_steps,
             "tokens": plan.num_tokens,
         }
-        for path, experiment in read_specs(spec)
+        for path, experiment in read
     ]
     return Result(
         data={"experiments": found},
