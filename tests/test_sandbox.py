@@ -167,7 +167,7 @@ def test_a_hole_in_the_sandbox_is_found_by_the_probe(
         check_level()
 
 
-def test_limits_are_a_level_that_is_asked_for_by_name() -> None:
+def test_a_weaker_level_that_is_good_enough_is_not_taken_where_more_is_had() -> None:
     runs = run_programs([program(SQUARE), program("x")], minimum="limits", limits=QUICK)
     assert [one.outcome.verdict for one in runs] == ["passed", "failed"]
 

@@ -12,10 +12,13 @@ import builtins
 import operator
 import os
 import sys
-from collections.abc import Callable
-from typing import Any, NoReturn
 
 from runtime.sandbox.inside_values import decode, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, NoReturn
 
 LONGEST_MESSAGE = 16 * 1024**2
 LONGEST_TEXT = 500

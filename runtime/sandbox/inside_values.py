@@ -11,14 +11,18 @@ Runs inside the sandbox, on the standard library alone.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
-from typing import Any
 
-TO_NUMBER = Callable[[Any], int]
-"""Takes what can't travel, returns its number."""
+# Imports of what only type checkers read would be half of a program's time.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-FROM_NUMBER = Callable[[int, str], Any]
-"""Takes a number and the name of a type, returns what stands for it."""
+    TO_NUMBER = Callable[[Any], int]
+    """Takes what can't travel, returns its number."""
+
+    FROM_NUMBER = Callable[[int, str], Any]
+    """Takes a number and the name of a type, returns what stands for it."""
 
 _SEQUENCES: tuple[tuple[type, bytes], ...] = (
     (list, b"l"),

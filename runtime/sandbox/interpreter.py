@@ -76,6 +76,7 @@ def _shared_libraries(
     prefix: str, executable: str, library: str
 ) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
     modules = sorted(glob.glob(f"{library}/lib-dynload/*.so"))
+    folders = os.environ.get("LD_LIBRARY_PATH", "")
     try:
         done = subprocess.run(
             ["ldd", executable, *modules],
@@ -83,14 +84,15 @@ def _shared_libraries(
             text=True,
             timeout=_LDD_SECONDS,
             check=False,
-            env={"PATH": os.defpath, "LC_ALL": "C"},
+            # Where this process found its libraries, ldd finds them too.
+            env={"PATH": os.defpath, "LD_LIBRARY_PATH": folders, "LC_ALL": "C"},
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise InputError(
             f"the shared libraries of Python can't be listed: {error}",
             fix="install ldd, which comes with the C library",
         ) from error
-    loader, own, folders = None, set(), set()
+    loader, own, system = None, set(), set()
     for name, path in _NAMED.findall(done.stdout):
         real = os.path.realpath(path)
         if not name:
@@ -98,5 +100,5 @@ def _shared_libraries(
         elif real.startswith(prefix + "/") and prefix != "/usr":
             own.add(os.path.relpath(path, prefix))
         else:
-            folders.add(os.path.dirname(real))
-    return loader, tuple(sorted(own)), tuple(sorted(folders))
+            system.add(os.path.dirname(real))
+    return loader, tuple(sorted(own)), tuple(sorted(system))

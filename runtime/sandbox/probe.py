@@ -200,7 +200,12 @@ def _try(way: Way) -> None:
         listener.listen()
         port = listener.getsockname()[1]
         # Another shared library of Python may have been found than the one wanted.
-        tests = f"assert version() == {sys.version!r}, version()\n"
+        tests = (
+            "inside = version()\n"
+            f"if inside != {sys.version!r}:\n"
+            "    print('another Python starts, ' + inside.split(' (')[0])\n"
+            "    assert False\n"
+        )
         if way.level == "bubblewrap":
             tests += f"assert tries({port}, {os.getpid()}) == []\n"
         program = Program(

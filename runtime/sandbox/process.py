@@ -22,7 +22,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
-from runtime.sandbox.command import Way, environment, start_command
+from runtime.sandbox.command import (
+    NOBODY,
+    STAGE,
+    Way,
+    environment,
+    start_command,
+)
 from runtime.sandbox.inside_values import decode, encode
 from runtime.sandbox.values import Limits, Outcome, Program, Run, Verdict
 
@@ -87,7 +93,11 @@ def run_one(
     try:
         told = _Told(limits.output_bytes)
         ended = _talk(
-            process, _input(program, limits, word), told, start + limits.seconds, stop
+            process,
+            _input(program, limits, word, _neighbours(way)),
+            told,
+            start + limits.seconds,
+            stop,
         )
     finally:
         _kill(process)
@@ -119,19 +129,30 @@ def _start(way: Way, disk_bytes: int, folder: str) -> subprocess.Popen[bytes]:
 def _environment(way: Way) -> dict[str, str]:
     ours = {"PATH": os.environ.get("PATH", os.defpath)}
     if way.level == "limits":
-        from runtime.sandbox.command import STAGE
-
         prefix = STAGE if way.is_staged else way.interpreter.prefix
         return environment(way.interpreter, prefix) | ours
     return ours
 
 
-def _input(program: Program, limits: Limits, word: str) -> bytes:
+def _neighbours(way: Way) -> int:
+    """Processes and threads that a limit on their number counts beside a program's."""
+    if way.level == "bubblewrap":
+        return 0  # it has users, and so counts, of its own
+    uid = NOBODY if way.is_root else os.getuid()
+    count = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if process.stat().st_uid == uid:
+                count += len(os.listdir(process / "task"))
+    return count
+
+
+def _input(program: Program, limits: Limits, word: str, neighbours: int) -> bytes:
     seconds = math.ceil(limits.seconds)
     allowed = {
         "RLIMIT_AS": (limits.memory_bytes, limits.memory_bytes),
         "RLIMIT_CPU": (seconds + 1, seconds + 2),
-        "RLIMIT_NPROC": (limits.processes, limits.processes),
+        "RLIMIT_NPROC": (limits.processes + neighbours,) * 2,
         "RLIMIT_FSIZE": (limits.file_bytes, limits.file_bytes),
         "RLIMIT_NOFILE": (limits.open_files, limits.open_files),
         "RLIMIT_CORE": (0, 0),
