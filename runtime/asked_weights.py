@@ -67,16 +67,23 @@ class Asked:
         found: Parameters = jax.jit(held)(weights)
         return found
 
-    def compiled(self, function: Any, num_arrays: int) -> Any:
-        """Compile a function of held weights and of arrays over lanes.
+    def compiled(
+        self,
+        function: Any,
+        in_specs: tuple[Any, ...],
+        out_specs: Any = SAME,
+        donated: int | None = None,
+    ) -> Any:
+        """Compile a function of what one device has.
 
         Args:
-            function: Inside a device, where arrays are of one lane. What it returns is
-                gathered by itself where every process needs it.
-            num_arrays: How many arrays follow the weights.
+            function: What every process needs of its results it gathers by itself.
+            in_specs: Partition of its arguments.
+            out_specs: Partition of its results.
+            donated: The argument whose memory it may use for its results.
         """
-        specs = (self.params_spec, *[LANES] * num_arrays)
-        return jax.jit(self._sharded(function, specs, SAME))
+        sharded = self._sharded(function, in_specs, out_specs)
+        return jax.jit(sharded, donate_argnums=() if donated is None else donated)
 
     def place(self, array: np.ndarray) -> Array:
         """Deal the rows of all lanes to the devices."""

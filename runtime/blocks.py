@@ -12,7 +12,7 @@ the feed-forward layer; what goes in is shared, what comes out is summed over de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -92,7 +92,7 @@ class Blocks(nn.Module):
         """Return the last hidden states (B, L, D)."""
         program = self.program
         model = program.model
-        block: Any = _ParallelBlock if model.block == "parallel" else _SequentialBlock
+        block: Any = _Block
         if program.remat != "none":
             policy = keeps_attention if program.remat == "attention" else None
             # Inside a scan nothing can be merged with the forward pass.
@@ -108,45 +108,73 @@ class Blocks(nn.Module):
         scale: dict[str, Any] = {
             "final_norm": self.get_variable("params", "final_norm")
         }
-        return _normalise(model, x_BLD, program.matrix(scale, "final_norm"))
+        return final_norm(program, scale, x_BLD)
 
 
 class _Block(nn.Module):
     program: LaneProgram
 
-    def matrix(self, name: str) -> Matrix:
-        return self.program.matrix(self.variables["params"], name)
-
-
-class _ParallelBlock(_Block):
     @nn.compact
     def __call__(self, x_BLD: Array, documents_BL: Array | None) -> tuple[Array, None]:
-        program = self.program
-        z = _normalised_linear(program, x_BLD, self.matrix("norm"), self.matrix("in"))
-        qkv_width = _qkv_width(program)
-        ffn_width = program.model.ffn_width // program.spread.num_parts
-        qkv, gate, up = jnp.split(z, [qkv_width, qkv_width + ffn_width], axis=-1)
-        attended = _attend(program, qkv, documents_BL)
-        y = _both_linear(attended, gate, up, self.matrix("out"))
-        return x_BLD + joined_output(y, program.spread), None
+        program, params = self.program, self.variables["params"]
+
+        def attend_rows(qkv: Array) -> Array:
+            return _attend(program, qkv, documents_BL)
+
+        return apply_block(program, params, x_BLD, attend_rows), None
 
 
-class _SequentialBlock(_Block):
-    @nn.compact
-    def __call__(self, x_BLD: Array, documents_BL: Array | None) -> tuple[Array, None]:
-        program = self.program
-        qkv = _normalised_linear(
-            program, x_BLD, self.matrix("attn_norm"), self.matrix("attn_in")
-        )
-        attended = _attend(program, qkv, documents_BL)
-        y = _heads_linear(attended, self.matrix("attn_out"))
-        x_BLD = x_BLD + joined_output(y, program.spread)
-        gate_up = _normalised_linear(
-            program, x_BLD, self.matrix("ffn_norm"), self.matrix("ffn_in")
-        )
-        gate, up = jnp.split(gate_up, 2, axis=-1)
-        y = _swiglu_linear(gate, up, self.matrix("ffn_out"))
-        return x_BLD + joined_output(y, program.spread), None
+def apply_block(
+    program: LaneProgram,
+    params: Mapping[str, Any],
+    x_BLD: Array,
+    attend_rows: Callable[[Array], Array],
+) -> Array:
+    """Pass hidden states through one block.
+
+    Args:
+        program: What is computed, and how.
+        params: Of this layer.
+        x_BLD: What goes in.
+        attend_rows: Maps queries, keys and values, side by side as `split_heads` takes
+            them, to what was attended (B, H, L, K).
+    """
+    apply = _parallel if program.model.block == "parallel" else _sequential
+    return apply(program, partial(program.matrix, params), x_BLD, attend_rows)
+
+
+def final_norm(program: LaneProgram, params: Mapping[str, Any], x_BLD: Array) -> Array:
+    """Normalise what the last block gives; `params` are those outside the layers."""
+    return _normalise(program.model, x_BLD, program.matrix(params, "final_norm"))
+
+
+def _parallel(
+    program: LaneProgram,
+    matrix: Callable[[str], Matrix],
+    x_BLD: Array,
+    attend_rows: Callable[[Array], Array],
+) -> Array:
+    z = _normalised_linear(program, x_BLD, matrix("norm"), matrix("in"))
+    qkv_width = _qkv_width(program)
+    ffn_width = program.model.ffn_width // program.spread.num_parts
+    qkv, gate, up = jnp.split(z, [qkv_width, qkv_width + ffn_width], axis=-1)
+    y = _both_linear(attend_rows(qkv), gate, up, matrix("out"))
+    return x_BLD + joined_output(y, program.spread)
+
+
+def _sequential(
+    program: LaneProgram,
+    matrix: Callable[[str], Matrix],
+    x_BLD: Array,
+    attend_rows: Callable[[Array], Array],
+) -> Array:
+    qkv = _normalised_linear(program, x_BLD, matrix("attn_norm"), matrix("attn_in"))
+    y = _heads_linear(attend_rows(qkv), matrix("attn_out"))
+    x_BLD = x_BLD + joined_output(y, program.spread)
+    gate_up = _normalised_linear(program, x_BLD, matrix("ffn_norm"), matrix("ffn_in"))
+    gate, up = jnp.split(gate_up, 2, axis=-1)
+    y = _swiglu_linear(gate, up, matrix("ffn_out"))
+    return x_BLD + joined_output(y, program.spread)
 
 
 def _normalise(model: PlannedModel, x_BLD: Array, scale: Matrix) -> Array:
@@ -191,23 +219,31 @@ def _merge_heads(x_BHLK: Array) -> Array:
 def _attend(program: LaneProgram, qkv: Array, documents_BL: Array | None) -> Array:
     """Split into heads, rotate and attend; returns (B, H, L, K)."""
     model = program.model
+    tables = rope_tables(
+        qkv.shape[1], model.width // model.heads, float(model.rope_theta)
+    )
+    q, k, v = split_heads(program, qkv)
+    return attend(
+        rotate(q, tables),
+        rotate(k, tables),
+        v,
+        kernel=program.attention.kernel,
+        documents_BL=documents_BL,
+    )
+
+
+def split_heads(program: LaneProgram, qkv: Array) -> tuple[Array, Array, Array]:
+    """Take apart what lies side by side: (B, H, L, K), and twice (B, G, L, K)."""
     batch, length, _ = qkv.shape
-    head_width = model.width // model.heads
-    tables = rope_tables(length, head_width, float(model.rope_theta))
+    head_width = program.model.width // program.model.heads
 
     def heads_of(x: Array) -> Array:
         return x.reshape(batch, length, -1, head_width).transpose(0, 2, 1, 3)
 
-    width = model.width // program.spread.num_parts
+    width = program.model.width // program.spread.num_parts
     kv_width = (qkv.shape[2] - width) // 2
     q, k, v = jnp.split(qkv, [width, width + kv_width], axis=-1)
-    return attend(
-        rotate(heads_of(q), tables),
-        rotate(heads_of(k), tables),
-        heads_of(v),
-        kernel=program.attention.kernel,
-        documents_BL=documents_BL,
-    )
+    return heads_of(q), heads_of(k), heads_of(v)
 
 
 def _qkv_width(program: LaneProgram) -> int:

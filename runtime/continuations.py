@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array, lax
 from numpy.typing import NDArray
 
-from runtime.asked_weights import Asked, here
+from runtime.asked_weights import LANES, Asked, here
 from runtime.fused import Parameters
 from runtime.model import ranked_token_losses
 from runtime.numerics import BATCH, SLICE
@@ -121,4 +121,4 @@ class Continuations:
             )
             return tuple(lax.all_gather(x, (SLICE, BATCH), tiled=True) for x in ranked)
 
-        return self._asked.compiled(lane, 3)
+        return self._asked.compiled(lane, (self._asked.params_spec, *[LANES] * 3))

@@ -43,14 +43,14 @@ def lane_gradients(
     """
     model, spread = program.model, program.spread
     inputs_BL, labels_T = tokens_BL[:, :-1], tokens_BL[:, 1:].reshape(-1)
-    embed, output = _tables(program, params)
+    embed, output = tables(program, params)
     table_VD = embed.whole(model.compute)
     output_VD = table_VD if model.tied_embeddings else output.whole(model.compute)
 
     def hidden_states(trunk: Parameters, x_BLD: Array) -> Array:
         return _hidden(program, trunk, x_BLD, inputs_BL)
 
-    x_BLD = _embedded(program, table_VD, inputs_BL)
+    x_BLD = embedded(program, table_VD, inputs_BL)
     hidden_BLD, pull_back = jax.vjp(hidden_states, _trunk(params), x_BLD)
     loss, d_hidden_TD, d_output_VD = loss_and_gradients(
         hidden_BLD.reshape(-1, model.width),
@@ -132,9 +132,9 @@ def _forward(
     program: LaneProgram, params: Parameters, inputs_BL: Array
 ) -> tuple[Array, Array]:
     """Return the last hidden states (B, L, D) and the output matrix (V, D)."""
-    embed, output = _tables(program, params)
+    embed, output = tables(program, params)
     table_VD = embed.whole(program.model.compute)
-    x_BLD = _embedded(program, table_VD, inputs_BL)
+    x_BLD = embedded(program, table_VD, inputs_BL)
     hidden_BLD = _hidden(program, _trunk(params), x_BLD, inputs_BL)
     if program.model.tied_embeddings:
         return hidden_BLD, table_VD
@@ -150,7 +150,7 @@ def _hidden(
     return found
 
 
-def _tables(program: LaneProgram, params: Parameters) -> tuple[Matrix, Matrix]:
+def tables(program: LaneProgram, params: Parameters) -> tuple[Matrix, Matrix]:
     """Return the embedding and the output matrix, which may be one."""
     top = params["params"]
     embed = program.matrix(top, "embed")
@@ -165,7 +165,8 @@ def _trunk(params: Parameters) -> Parameters:
     return {"params": {name: top[name] for name in ("blocks", "final_norm")}}
 
 
-def _embedded(program: LaneProgram, table_VD: Array, inputs_BL: Array) -> Array:
+def embedded(program: LaneProgram, table_VD: Array, inputs_BL: Array) -> Array:
+    """Look tokens up in this device's part of the table; (B, L, D) of the whole."""
     spread = program.spread
     if spread.num_parts == 1:
         return table_VD[inputs_BL]

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from runtime.asked_weights import Asked
 from runtime.continuations import Continuations
 from runtime.fused import Parameters
+from runtime.generation import Generation
 from runtime.scoring import (
     Continuation,
     ContinuationLosses,
-    GenerateFunction,
     LossFunction,
+    Prompt,
+    Sampling,
 )
 from runtime.state import Layout, Rows
 from runtime.token_losses import TokenLosses
-from specs.errors import InputError
 from specs.plan import Plan, PlannedStage
 
 
@@ -30,6 +31,7 @@ class ModelPrograms:
         self.asked = Asked(plan, stage, layout, eos_id)
         self.losses = TokenLosses(plan, stage, layout, eos_id)
         self.continuations = Continuations(self.asked)
+        self.generation = Generation(self.asked)
 
 
 class AskedModel:
@@ -59,11 +61,22 @@ class AskedModel:
         """Score continuations."""
         return self._programs.continuations.score(self._held, requests)
 
-    @property
-    def generate(self) -> GenerateFunction:
-        """Text that goes on from prompts."""
-        raise InputError("this version generates nothing yet")
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        /,
+        *,
+        sampling: Sampling,
+        is_done: Callable[[Sequence[int]], bool],
+    ) -> list[tuple[int, ...]]:
+        """Go on from prompts."""
+        generation = self._programs.generation
+        return generation.answers(self._held_by_layer, prompts, sampling, is_done)
 
     @cached_property
     def _held(self) -> Parameters:
         return self._programs.asked.hold(self._weights)
+
+    @cached_property
+    def _held_by_layer(self) -> Parameters:
+        return self._programs.generation.programs.hold(self._held)

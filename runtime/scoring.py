@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ledger.facts import JsonObject
 from runtime.ready import Ready
 from specs.benchmarks import Benchmarks
+from specs.errors import InputError
 from specs.experiment import Experiment
 
 # B rows per call, L tokens scored per row
@@ -56,6 +57,28 @@ class Sampling:
 GREEDY = Sampling()
 
 
+def room_for_prompt(length: int, max_tokens: int) -> int:
+    """Return how many tokens of a prompt are seen; earlier ones are cut off.
+
+    Args:
+        length: Most tokens that the model sees at once.
+        max_tokens: What an answer may have.
+
+    Raises:
+        InputError: An answer leaves no room.
+
+    >>> room_for_prompt(512, 100)
+    412
+    """
+    if max_tokens >= length:
+        raise InputError(
+            f"answers may have {max_tokens} tokens, and the model sees {length} at "
+            "once: there is no room for a prompt",
+            fix=f"set max_tokens below {length}",
+        )
+    return length - max_tokens
+
+
 class GenerateFunction(Protocol):
     """Text from the model with its weights of some step."""
 
@@ -70,13 +93,18 @@ class GenerateFunction(Protocol):
         """Go on from each prompt.
 
         Args:
-            prompts: Any number; each answer is a function of its prompt alone.
+            prompts: Any number; each answer is a function of its prompt alone. Of one
+                longer than `room_for_prompt` its end is seen.
             sampling: How tokens are chosen.
             is_done: Given the tokens of an answer so far, whether it has come to a stop
                 string. Asked now and then: an answer may go on beyond its stop.
 
         Returns:
             The new tokens of each, without the EOS that ended it.
+
+        Raises:
+            InputError: An answer may be as long as all that the model sees.
+            RunError: A logit is not a finite number.
         """
         ...
 

@@ -19,6 +19,19 @@ ROW_MULTIPLE = 4
 take together with others may be summed in another order."""
 
 
+LANE_ROWS = 32
+"""Rows of a lane that generates: answers that grow at the same time on one device."""
+
+CHUNK_TOKENS = 8
+"""Tokens that are generated before the host looks at them."""
+
+PROMPT_TOKENS = 1024
+"""Tokens of prompts that a lane reads at once, about: rows wait for them."""
+
+MIN_SLOTS = 64
+"""Slots of the smallest cache."""
+
+
 def widths(length: int) -> tuple[int, ...]:
     """Return the widths of rows, in tokens: powers of two, and halfway between them.
 
@@ -64,6 +77,24 @@ def scored_of(num_scored: int, width: int) -> int:
     return few if num_scored <= few else width
 
 
+def slots_of(num_tokens: int, length: int) -> int:
+    """Return the slots of the cache for a prompt and its answer: a power of two.
+
+    >>> slots_of(300, 8192), slots_of(300, 400)
+    (512, 400)
+    """
+    return min(max(MIN_SLOTS, 1 << (num_tokens - 1).bit_length()), length)
+
+
+def prompts_of(width: int) -> int:
+    """Return how many prompts of a width a lane reads at once.
+
+    >>> prompts_of(32), prompts_of(192)
+    (8, 4)
+    """
+    return min(8, max(1, PROMPT_TOKENS // width // ROW_MULTIPLE) * ROW_MULTIPLE)
+
+
 def scoring_shapes(length: int) -> JsonObject:
     """Return what decides which requests share a program, for fingerprints.
 
@@ -75,5 +106,12 @@ def scoring_shapes(length: int) -> JsonObject:
         "rows_by_width": {str(width): rows_of(width) for width in widths(length)},
         "scored_by_width": {
             str(width): [scored_of(1, width), width] for width in widths(length)
+        },
+        "generation": {
+            "rows": LANE_ROWS,
+            "slots": [*sorted({slots_of(n, length) for n in (1, *widths(length))})],
+            "prompts_by_width": {
+                str(width): prompts_of(width) for width in widths(length)
+            },
         },
     }
