@@ -96,6 +96,13 @@ class AskedTask:
             for index, (context, how) in self._each("generate_until")
         )
 
+    def of_question(self, question: int) -> tuple[LikelihoodRequest, ...]:
+        """Return the choices of one question."""
+        return tuple(
+            LikelihoodRequest(question=question, context=context, continuation=text)
+            for context, text in (one.args for one in self._instances[question])
+        )
+
     @property
     def requests_digest(self) -> str:
         """Digest over all that a model is asked, to the letter."""

@@ -49,7 +49,7 @@ def tokenizer_files(path: Path, *, max_length: int) -> dict[str, Any]:
             "added_tokens": _added_tokens(model),
             "normalizer": _normalizer(model.normalizer_spec.add_dummy_prefix),
             "pre_tokenizer": None,
-            "post_processor": None,
+            "post_processor": _eos_before_text(eos, model.trainer_spec.eos_id),
             "decoder": _decoder(model.normalizer_spec.add_dummy_prefix),
             "model": {
                 "type": "BPE",
@@ -67,6 +67,8 @@ def tokenizer_files(path: Path, *, max_length: int) -> dict[str, Any]:
         "tokenizer_config.json": {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "model_max_length": max_length,
+            # A document follows the EOS of the one before, so EOS also begins a text.
+            "bos_token": eos,
             "eos_token": eos,
             "unk_token": unknown,
             "clean_up_tokenization_spaces": False,
@@ -130,6 +132,19 @@ def _added_tokens(model: Any) -> list[dict[str, Any]]:
         for index, piece in enumerate(model.pieces)
         if piece.type in (_UNKNOWN, _CONTROL, _USER_DEFINED)
     ]
+
+
+def _eos_before_text(eos: str, eos_id: int) -> dict[str, Any]:
+    """Put an EOS before what is encoded, unless special tokens are left out."""
+    begin = {"SpecialToken": {"id": eos, "type_id": 0}}
+    first = {"Sequence": {"id": "A", "type_id": 0}}
+    second = {"Sequence": {"id": "B", "type_id": 1}}
+    return {
+        "type": "TemplateProcessing",
+        "single": [begin, first],
+        "pair": [begin, first, second],
+        "special_tokens": {eos: {"id": eos, "ids": [eos_id], "tokens": [eos]}},
+    }
 
 
 def _normalizer(add_prefix: bool) -> dict[str, Any]:

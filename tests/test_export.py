@@ -118,6 +118,8 @@ def test_transformers_reads_the_same_tokens_and_texts(tmp_path, tokenizer, rng):
     for text in [*TEXTS, *source.split("\n\n")]:
         tokens = theirs.encode(text, add_special_tokens=False)
         assert tokens == ours.encode(text)
+        # As in training, where a document follows the EOS of the one before.
+        assert theirs.encode(text) == [ours.eos_id, *tokens]
         assert theirs.decode(tokens) == text
 
 
