@@ -56,9 +56,13 @@ def _row(one: Compared) -> list[str]:
         told,
         _p_value(best.p_value),
         _p_value(one.p_holm),
-        "*" if one.is_different else "",
+        _marks(one),
         _sources(one),
     ]
+
+
+def _marks(one: Compared) -> str:
+    return ("*" if one.is_different else "") + ("" if one.asked_alike else "~")
 
 
 def _sources(one: Compared) -> str:
@@ -91,7 +95,10 @@ def _told_corrected(found: Sequence[BenchmarkDiff]) -> str:
     if not num_tasks:
         return ""
     told = f"*: different at 5% among {counted(num_tasks, 'task')}"
-    return told + (f", {counted(num_averages, 'average')}" if num_averages else "")
+    told += f", {counted(num_averages, 'average')}" if num_averages else ""
+    if all(one.asked_alike for each in found for one in each.tasks):
+        return told
+    return f"{told}\n~: the same data and prompts, but in other shapes or by other code"
 
 
 def _told_seeds(found: Sequence[BenchmarkDiff]) -> str:

@@ -46,7 +46,7 @@ def told_benchmarks(expected: dict[str, Any], num_seeds: int) -> str:
     if expected["suites"]:
         header = ["average", "error", "seen unpaired", "paired", "most of its variance"]
         rows = [
-            [name, *_points(one), _carriers(one["variance_shares"])]
+            [name, *_points(one), _carriers(one["variance_shares"], one["unknown"])]
             for name, one in expected["suites"].items()
         ]
         parts.append(table([header, *rows], right=range(1, 4)))
@@ -65,7 +65,7 @@ def _clusters(one: dict[str, Any]) -> str:
     return "" if one["cluster"] is None else f"more: in clusters by {one['cluster']}"
 
 
-def _carriers(shares: dict[str, float]) -> str:
+def _carriers(shares: dict[str, float], unknown: list[str]) -> str:
     """Name the fewest tasks that bring most of the variance."""
     told: list[str] = []
     total = 0.0
@@ -74,4 +74,6 @@ def _carriers(shares: dict[str, float]) -> str:
             break
         told.append(f"{name} {100 * share:.0f}%")
         total += share
+    if unknown:
+        told.append(f"more: {', '.join(unknown)} unknown")
     return ", ".join(told)

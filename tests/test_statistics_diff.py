@@ -23,7 +23,7 @@ from evals.statistics.paired import paired_difference
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
 from specs.benchmarks import Asked, Benchmarks
-from specs.task import Task
+from specs.task import Task, what_counts
 
 Answers = Sequence[float]
 COUNT = 60
@@ -52,6 +52,9 @@ def task_of(name: str, prompt: str = "{{ question }}") -> Task:
     )
 
 
+AS_DECLARED = {"t": what_counts(task_of("t"))}
+
+
 def result_of(
     name: str,
     values: Answers,
@@ -74,7 +77,7 @@ def result_of(
 
 
 def side_of(*runs: Mapping[str, TaskResult], **fields: Any) -> Side:
-    return Side(**{"runs": runs, "tasks": {}, "suites": {}, **fields})
+    return Side(**{"runs": runs, "asked": {}, "suites": {}, **fields})
 
 
 def refusals(was: Side, now: Side) -> list[tuple[str, str, str, str]]:
@@ -106,10 +109,13 @@ def test_comparison_is_the_same_each_time() -> None:
 
 
 def test_other_prompts_are_refused_by_name() -> None:
-    was = side_of({"t": result_of("t", answers("a"), "one")}, tasks={"t": task_of("t")})
+    was = side_of(
+        {"t": result_of("t", answers("a"), "one")},
+        asked=AS_DECLARED,
+    )
     now = side_of(
         {"t": result_of("t", answers("b"), "two")},
-        tasks={"t": task_of("t", prompt="Q: {{ question }}")},
+        asked={"t": what_counts(task_of("t", prompt="Q: {{ question }}"))},
     )
     assert refusals(was, now) == [
         ("t", "prompt", "{{ question }}", "Q: {{ question }}")
@@ -119,17 +125,23 @@ def test_other_prompts_are_refused_by_name() -> None:
 def test_other_data_is_refused_by_name() -> None:
     other = task_of("t")
     data = other.data.model_copy(update={"sha256": "f" * 64})
-    was = side_of({"t": result_of("t", answers("a"), "one")}, tasks={"t": task_of("t")})
+    was = side_of(
+        {"t": result_of("t", answers("a"), "one")},
+        asked=AS_DECLARED,
+    )
     now = side_of(
         {"t": result_of("t", answers("b"), "two")},
-        tasks={"t": other.model_copy(update={"data": data})},
+        asked={"t": what_counts(other.model_copy(update={"data": data}))},
     )
     assert refusals(was, now) == [("t", "data.sha256", hex_of("t"), "f" * 64)]
 
 
 def test_same_declaration_in_other_shapes_is_compared_and_told() -> None:
     was, now = (
-        side_of({"t": result_of("t", answers(name), name)}, tasks={"t": task_of("t")})
+        side_of(
+            {"t": result_of("t", answers(name), name)},
+            asked=AS_DECLARED,
+        )
         for name in ("one", "two")
     )
     (found,) = compare_sides(was, now).tasks

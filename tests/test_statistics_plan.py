@@ -141,12 +141,14 @@ def test_average_names_the_tasks_that_carry_its_variance() -> None:
     assert mine.variance_shares["cb"] == pytest.approx(
         (1 / 56) / sum(1 / rows for rows in sizes.values())
     )
-    # A task of unknown size makes the average's error unknown, not smaller.
+    # A task of unknown size counts in the average, and what it adds is missing.
     tasks["piqa"] = task_of("piqa", None)
-    unknown = expected_scores(Benchmarks(tasks=tasks, asked=(asked,)), {}).suites[
-        "mine"
-    ]
-    assert (unknown.standard_error, unknown.variance_shares) == (None, {})
+    found = expected_scores(Benchmarks(tasks=tasks, asked=(asked,)), {})
+    part = found.suites["mine"]
+    errors = [found.tasks[name].standard_error or 0 for name in ("cb", "copa", "boolq")]
+    assert part.standard_error == pytest.approx(sum(e**2 for e in errors) ** 0.5 / 4)
+    assert part.unknown == ("piqa",)
+    assert "more: piqa unknown" in told_benchmarks(found.to_json(), num_seeds=1)
 
 
 def test_win_rate_is_a_comparison_already() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evals.results import TaskResult
 from specs.base import Value
-from specs.task import Task, what_counts
+
+HowAsked = Mapping[str, Any]
+"""All that counts of a declaration, see `specs.task.what_counts`, and what else is the
+same wherever a task is asked alike."""
 
 _ABSENT = "absent"
 
@@ -23,34 +26,34 @@ class Refusal(Value):
 
 
 def first_difference(
-    was: TaskResult, now: TaskResult, declared: tuple[Task | None, Task | None]
+    was: TaskResult, now: TaskResult, asked: tuple[HowAsked | None, HowAsked | None]
 ) -> Refusal | None:
     """Return the first thing in which two results of a task can't be compared.
 
-    Data and prompts must be the same. With other shapes, or other code, the same
+    Data and prompts must be the same. In other shapes, or by other code, the same
     question may get another answer in the last bits; that is compared all the same.
 
     Args:
         was: The first result.
         now: The second result.
-        declared: Their declarations, where they are known.
+        asked: How each was asked, where it is known.
     """
-    for field, old, new in _fields(was, now, declared):
+    for field, old, new in _fields(was, now, asked):
         if old != new:
             return Refusal(task=was.task, field=field, was=str(old), now=str(new))
     return None
 
 
 def _fields(
-    was: TaskResult, now: TaskResult, declared: tuple[Task | None, Task | None]
+    was: TaskResult, now: TaskResult, asked: tuple[HowAsked | None, HowAsked | None]
 ) -> Iterator[tuple[str, Any, Any]]:
-    old, new = declared
+    old, new = asked
     if was.fingerprint != now.fingerprint:
         if old is None or new is None:
             # Nothing says what it is made of.
             yield "fingerprint", was.fingerprint, now.fingerprint
         else:
-            before, after = (dict(_flat(what_counts(one))) for one in (old, new))
+            before, after = dict(_flat(old)), dict(_flat(new))
             for field in sorted(before.keys() | after.keys()):
                 yield field, before.get(field, _ABSENT), after.get(field, _ABSENT)
     yield "main", was.main, now.main
@@ -65,7 +68,7 @@ def _fields(
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every leaf of a declaration by its dotted path."""
+    """Yield every leaf by its dotted path."""
     if not isinstance(value, dict):
         yield path, value
         return

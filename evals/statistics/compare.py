@@ -43,7 +43,7 @@ def compare_sides(was: Side, now: Side) -> ScoreComparison:
         refusal = first_difference(
             was.runs[0][name],
             now.runs[0][name],
-            (was.tasks.get(name), now.tasks.get(name)),
+            (was.asked.get(name), now.asked.get(name)),
         )
         if refusal is not None:
             refused.append(refusal)
@@ -74,6 +74,7 @@ class _Pair:
     def __init__(self, name: str, was: Side, now: Side) -> None:
         self._name = name
         self._first = (was.runs[0][name], now.runs[0][name])
+        self.asked_alike = len({one.fingerprint for one in self._first}) == 1
         metric, self.chance = self._first[0].main, self._first[0].chance
         self.clusters = [one.cluster for one in self._first[0].questions]
         self.seeds = [
@@ -90,10 +91,10 @@ class _Pair:
         )
 
     def compared(self) -> TaskComparison:
-        old, new = self._first
+        first, _ = self._first
         return TaskComparison(
             name=self._name,
-            metric=old.main,
+            metric=first.main,
             chance=self.chance,
             was=self.was,
             now=self.now,
@@ -102,7 +103,7 @@ class _Pair:
             recipes=difference_over_seeds(*([table] for table in self.seeds)),
             was_seeds=seed_errors(self.seeds[:1]),
             now_seeds=seed_errors(self.seeds[1:]),
-            asked_alike=old.fingerprint == new.fingerprint,
+            asked_alike=self.asked_alike,
         )
 
 
@@ -134,6 +135,7 @@ def _average(suite: str, pairs: Sequence[_Pair]) -> AverageComparison:
             {name: pair.runs for name, pair in zip(names, pairs, strict=True)}
         ),
         resampled=_bounds(_exact_mean(resampled)),
+        asked_alike=all(pair.asked_alike for pair in pairs),
         recipes=difference_over_seeds(old, new),
         was_seeds=seed_errors(old),
         now_seeds=seed_errors(new),

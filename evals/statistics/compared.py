@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from evals.results import TaskResult
-from evals.statistics.asked import Refusal
+from evals.statistics.asked import HowAsked, Refusal
 from evals.statistics.families import holm
 from evals.statistics.macro import MacroAverage
 from evals.statistics.means import Estimate
@@ -14,7 +14,6 @@ from evals.statistics.paired import Difference, PairedDifference
 from evals.statistics.power import ALPHA
 from evals.statistics.seeds import RecipeDifference, SeedErrors
 from specs.base import Value
-from specs.task import Task
 
 AnyComparison = TypeVar("AnyComparison", bound="ScoreComparison")
 
@@ -25,8 +24,8 @@ class Side(NamedTuple):
     runs: tuple[Mapping[str, TaskResult], ...]
     """Task -> its result, of each run; the first run is the one that is meant, the
     others are its repeats with other seeds, asked as it was."""
-    tasks: Mapping[str, Task]
-    """Declarations, where they are known."""
+    asked: Mapping[str, HowAsked]
+    """Task -> how it was asked, where that is known."""
     suites: Mapping[str, tuple[str, ...]]
     """Average -> its tasks."""
 
@@ -55,6 +54,9 @@ class Compared(Value):
     was_seeds: SeedErrors
     """Over all seeds of that side."""
     now_seeds: SeedErrors
+    asked_alike: bool
+    """Whether fingerprints are equal; otherwise the data and the prompts are, and
+    something else is not, such as the shapes that were computed in."""
     p_holm: float | None = None
     """The p-value of `best`, corrected for all comparisons of its table."""
 
@@ -87,9 +89,6 @@ class TaskComparison(Compared):
     was: Estimate
     now: Estimate
     runs: PairedDifference
-    asked_alike: bool
-    """Whether the fingerprints are equal; otherwise the data and the prompts are, and
-    something else is not, such as the shapes that were computed in."""
 
 
 class AverageComparison(Compared):

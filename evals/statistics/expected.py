@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from evals.catalogue import FILE_SUFFIXES, declared_benchmarks
-from evals.statistics.macro import error_of_average, variance_shares
+from evals.statistics.macro import variance_shares
 from evals.statistics.power import (
     CORRELATION,
     detectable_effect,
@@ -52,7 +53,9 @@ class ExpectedSuite(ExpectedError):
     """The macro average of one suite."""
 
     variance_shares: dict[str, float]
-    """Task -> its share of the variance of the average; empty where unknown."""
+    """Task -> its share of the variance of the average, as far as it is known."""
+    unknown: tuple[str, ...]
+    """Tasks whose questions aren't known: what they add to the error is missing."""
 
 
 class ExpectedScores(Value):
@@ -148,11 +151,19 @@ def expected_task(task: Task, rows: int | None) -> ExpectedTask:
 
 def expected_suite(tasks: Mapping[str, ExpectedTask]) -> ExpectedSuite:
     """Say how sure the macro average of some tasks will be."""
-    errors = {name: one.standard_error for name, one in tasks.items()}
-    is_comparison = any(one.paired is None for one in tasks.values())
+    known = {
+        name: one.standard_error
+        for name, one in tasks.items()
+        if one.standard_error is not None
+    }
+    error = None
+    if known:
+        error = math.sqrt(math.fsum(one**2 for one in known.values())) / len(tasks)
+    is_comparison = any(tasks[name].paired is None for name in known)
     return ExpectedSuite(
-        **_detectable(error_of_average(list(errors.values())), is_comparison),
-        variance_shares=variance_shares(errors),
+        **_detectable(error, is_comparison),
+        variance_shares=variance_shares(known),
+        unknown=tuple(name for name in tasks if name not in known),
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from evals.results import TaskResult
+from evals.statistics.asked import HowAsked
 from evals.statistics.compared import Side
 from ledger.documents import Stored
 from ledger.entry import Entry
@@ -20,8 +21,9 @@ from ledger.operands import Opened
 from ledger.repeats import find_repeats
 from ledger.store import Ledger
 from ledger.task_results import is_task_result
+from specs.benchmarks import Benchmarks
 from specs.lock import Lock
-from specs.task import Task
+from specs.task import what_counts
 
 Results = Mapping[str, Mapping[str, TaskResult]]
 """Task -> fingerprint -> the last result, in order of arrival."""
@@ -33,8 +35,8 @@ class Scored(NamedTuple):
     results: Results
     repeats: tuple[Results, ...]
     """Of runs that differ in their seed alone."""
-    tasks: Mapping[str, Task]
-    """Fingerprint -> declaration, where it is known."""
+    asked: Mapping[str, HowAsked]
+    """Fingerprint -> how a task was asked, where that is known."""
     suites: Mapping[str, tuple[str, ...]]
     """Average -> its tasks."""
 
@@ -59,16 +61,10 @@ def scored_after(opened: Opened, step: int) -> Scored:
     results = task_results(scores, ledger.objects)
     repeats = find_repeats(ledger, Stored(digest, entry)) if results else []
     benchmarks = Lock.model_validate(ledger.objects.get_json(entry.lock)).benchmarks
-    own = task_results([one for one in scores if one.kind == "run"], ledger.objects)
     return Scored(
         results=results,
         repeats=tuple(_of_repeat(ledger, stored, step) for stored in repeats),
-        tasks={
-            fingerprint: benchmarks.tasks[name]
-            for name, by_fingerprint in own.items()
-            for fingerprint in by_fingerprint
-            if name in benchmarks.tasks
-        },
+        asked=_how_asked(scores, ledger.objects, benchmarks),
         suites={
             **{one.suite: one.tasks for one in benchmarks.asked if one.suite},
             **_suites_of_evaluations(ledger, scores),
@@ -109,6 +105,22 @@ def task_results(scores: Sequence[FoundScore], objects: ObjectStore) -> Results:
     return found
 
 
+def _how_asked(
+    scores: Sequence[FoundScore], objects: ObjectStore, benchmarks: Benchmarks
+) -> dict[str, HowAsked]:
+    """Read how tasks were asked: beside the results, or in the lock of their run."""
+    found: dict[str, HowAsked] = {}
+    for one in scores:
+        if one.score.detail is None or one.fingerprint is None:
+            continue
+        detail = objects.get_json(one.score.detail)
+        if isinstance(detail.get("asked"), dict):
+            found[one.fingerprint] = detail["asked"]
+        elif one.kind == "run" and one.task in benchmarks.tasks:
+            found[one.fingerprint] = what_counts(benchmarks.tasks[one.task])
+    return found
+
+
 def _of_repeat(ledger: Ledger, stored: Stored, step: int) -> Results:
     assert isinstance(stored.entry, Entry)
     return task_results(scores_after(ledger, stored.digest, step), ledger.objects)
@@ -136,9 +148,9 @@ def _side(scored: Scored, chosen: Mapping[str, tuple[str, str]], side: int) -> S
         }
         for repeat in scored.repeats
     )
-    tasks = {
-        name: scored.tasks[both[side]]
+    asked = {
+        name: scored.asked[both[side]]
         for name, both in chosen.items()
-        if both[side] in scored.tasks
+        if both[side] in scored.asked
     }
-    return Side(runs=(own, *repeats), tasks=tasks, suites=scored.suites)
+    return Side(runs=(own, *repeats), asked=asked, suites=scored.suites)
