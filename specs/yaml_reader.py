@@ -36,12 +36,22 @@ def read_document(path: Path, *, shown_as: str | None = None) -> Document:
             scalar is listed.
     """
     shown_as = shown_as or str(path)
+    return parse_document(read_text(path, shown_as=shown_as), shown_as)
+
+
+def read_text(path: Path, *, shown_as: str) -> str:
+    """Read a small text file that is recorded as it is.
+
+    Raises:
+        InputError: The file is missing or can't be read.
+        SpecError: It is no plain UTF-8 text, or holds a credential.
+    """
     text = _decode(_read_bytes(path, shown_as), shown_as)
     problems = _credential_problems(text, shown_as)
     if problems:
         # Told alone: other messages would repeat the line.
         raise SpecError(problems)
-    return parse_document(text, shown_as)
+    return text
 
 
 def _read_bytes(path: Path, file: str) -> bytes:

@@ -119,7 +119,7 @@ class JudgeServer:
     ) -> None:
         kind, _, detail = fault.partition(":")
         if kind == "hang":
-            self.hanging.wait(5)
+            self.hanging.wait(20)
             handler.close_connection = True
             return
         if kind == "slow":
@@ -136,6 +136,8 @@ class JudgeServer:
         if kind == "status":
             status, _, wait = detail.partition(":")
             headers = {"Retry-After": wait} if wait else {}
+            if status.startswith("3"):
+                headers["Location"] = "/v1/elsewhere"
             error = {"error": {"message": f"no: {KEY} " + "x" * 300}}
             _send(handler, int(status), json.dumps(error).encode(), headers)
             return

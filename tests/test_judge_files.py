@@ -122,8 +122,15 @@ def test_bad_template_is_refused(template: str, what: str, tmp_path: Path) -> No
 
 def test_missing_template_is_named(tmp_path: Path) -> None:
     (tmp_path / "judge.yaml").write_text(JUDGE, "utf-8")
-    with pytest.raises(InputError, match=r"judges/judge.jinja: the judge's template"):
+    with pytest.raises(InputError, match=r"judges/judge.jinja: no such file"):
         load_judge(tmp_path / "judge.yaml", shown_as="judges/judge.yaml")
+
+
+def test_template_with_a_credential_is_refused(tmp_path: Path) -> None:
+    template = f"{TEMPLATE}See https://ana:hunter2-secret@127.0.0.1/\n"
+    with pytest.raises(SpecError, match=r"judge.jinja:4: holds a user") as error:
+        loaded(JUDGE, tmp_path, template)
+    assert "hunter2-secret" not in str(error.value)
 
 
 CHANGES = {

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from eval_fakes import ByteCodec, FakeModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from judge_server import (
     client_of,
     comparison,
@@ -189,6 +191,29 @@ def test_length_controlled_rate_agrees_with_another_fit() -> None:
     )
     assert rate is not None
     assert rate.value == round(1 / (1 + np.exp(-both[0])), 6)
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(-(10**7), 10**7)),
+        min_size=1,
+        max_size=10,
+    )
+)
+def test_length_controlled_rate_is_found_whatever_the_lengths(
+    prompts: list[tuple[float, int]],
+) -> None:
+    # Zero is among the differences, so that there is one.
+    scores, differences = zip(*prompts, (0.5, 0), strict=True)
+    rate = length_controlled_rate(
+        scores,
+        length_differences=differences,
+        clusters=[None] * len(scores),
+        name="x",
+    )
+    assert rate is not None
+    assert 0 < rate.low <= rate.high < 1
 
 
 def test_prompts_of_one_cluster_are_drawn_together() -> None:

@@ -17,6 +17,7 @@ from specs.canonical import canonical_json, digest_of
 from specs.errors import InputError, SpecError
 from specs.judge import REMOVED_MARK, Judge, Verdict
 from specs.task_files import load_declared
+from specs.yaml_reader import read_text
 
 RULES_VERSION = 1
 """Raised when a judge would be shown something else, or its verdict read otherwise."""
@@ -26,7 +27,6 @@ CUT_MARK = "\n[cut: the rest is not shown]"
 Position = Literal["first", "second"]
 """Of the two answers that a judge is shown."""
 
-_MAX_TEMPLATE_BYTES = 20_000
 _MAX_ROUNDS = 100
 
 
@@ -58,10 +58,9 @@ def load_judge(path: Path, *, shown_as: str | None = None) -> LoadedJudge:
         SpecError: With every problem of the file, or the template's.
     """
     spec = load_declared(path, Judge, shown_as=shown_as)
-    template_path = path.parent / spec.template
     folder = (shown_as or str(path)).rpartition("/")[0]
     template_file = f"{folder}/{spec.template}" if folder else spec.template
-    template = _read_template(template_path, template_file)
+    template = read_text(path.parent / spec.template, shown_as=template_file)
     judge = LoadedJudge(spec=spec, template=template, template_file=template_file)
     _check_template(judge)
     return judge
@@ -123,23 +122,6 @@ def _last_end(pattern: str, reply: str) -> int:
 
 def _mark(_: re.Match[str]) -> str:
     return REMOVED_MARK
-
-
-def _read_template(path: Path, file: str) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        what = f"the judge's template can't be read: {error.strerror}"
-        raise InputError(what, file=file, fix="put it there") from None
-    if len(data) > _MAX_TEMPLATE_BYTES:
-        what = f"has {len(data):,} bytes, more than the {_MAX_TEMPLATE_BYTES:,} allowed"
-        raise SpecError(what, file=file, fix="shorten it")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        what = f"is not UTF-8: byte 0x{data[error.start]:02x} in this line"
-        raise SpecError(what, file=file, line=line, fix="save it as UTF-8") from None
 
 
 def _check_template(judge: LoadedJudge) -> None:

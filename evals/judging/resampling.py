@@ -33,7 +33,7 @@ PLACES = 6
 
 _MAX_ITERATIONS = 100
 _LARGEST_STEP = 2.0
-_CONVERGED = 1e-11
+_CONVERGED = 1e-9
 
 Floats = NDArray[np.float64]
 
