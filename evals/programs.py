@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import math
 import symtable
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -199,6 +200,16 @@ def question_of(task: Task, row: Row, *, place: Place = NOWHERE) -> Question:
     """
     before, tests = _around(task, row, place)
     solution = rendered_solution(task, row, place=place)
+    # The text is not ours: what the compiler thinks of its style is of no interest.
+    with warnings.catch_warnings(action="ignore"):
+        given, names = _given_and_asked(before, solution, tests, place)
+    return Question(before=before, tests=tests, given=given, names=names)
+
+
+def _given_and_asked(
+    before: str, solution: str, tests: str, place: Place
+) -> tuple[str, tuple[str, ...]]:
+    """Part what tests use into the task's own code and names of the candidate."""
     reference = _parsed(before + solution, place, "program.solution")
     used = {
         node.id
@@ -213,9 +224,7 @@ def question_of(task: Task, row: Row, *, place: Place = NOWHERE) -> Question:
     ]
     given = ast.unparse(ast.Module(body=own, type_ignores=[]))
     asked = _defined(before + solution) - _defined(given)
-    return Question(
-        before=before, tests=tests, given=given, names=tuple(sorted(used & asked))
-    )
+    return given, tuple(sorted(used & asked))
 
 
 def _way(task: Task) -> ProgramWay:

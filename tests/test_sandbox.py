@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -128,10 +129,12 @@ def test_an_interrupted_caller_leaves_no_program_running() -> None:
     require_sandbox()
     slow = program("import time\ntime.sleep(60)")
     limits = Limits(seconds=60.0)
+    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_programs(
             [program(SQUARE), slow, slow], limits=limits, workers=2, progress=interrupt
         )
+    assert time.monotonic() - started < 30
 
 
 def test_a_level_that_is_not_had_says_what_is_missing(
@@ -184,6 +187,7 @@ def test_unknown_processors_have_no_filter() -> None:
         ("class A:\n def __eq__(s, o): return True", ("defines __eq__",)),
         ("open('/proc/self/mem')", ("names /proc",)),
         ("from ctypes import CDLL", ("imports ctypes",)),
+        ("(" * 300, ("can't be read",)),
         (SQUARE, ()),
     ],
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict, deque
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -65,6 +67,11 @@ def test_a_value_arrives_as_it_was(value: Any) -> None:
         "\ud800",
         10**3000,
         int,
+        {1: 2, "a": 3}.keys(),
+        {1: [2]}.items(),
+        Fraction(-3, 7),
+        Decimal("1.50"),
+        Decimal("-Infinity"),
         [math.inf, -0.0, 5e-324],
     ],
     ids=ascii,
@@ -96,7 +103,20 @@ def test_what_is_no_value_is_refused_and_nothing_else_happens(data: bytes) -> No
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"lffffffff;N", b"y4;eval", b"i1", b"t-1;", b"NN", b"d1;N"]
+    "data",
+    [
+        b"",
+        b"lffffffff;N",
+        b"y4;eval",
+        b"n6;eval 1",
+        b"n3;one",
+        b"nb;Decimal one",
+        b"nc;Fraction 1/0",
+        b"i1",
+        b"t-1;",
+        b"NN",
+        b"d1;N",
+    ],
 )
 def test_a_value_that_lies_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -45,49 +45,49 @@ class Remote:
     It equals nothing but itself, whatever the candidate defines.
     """
 
-    __slots__ = ("_candidate", "_number", "_type")
+    __slots__ = ("_remote_candidate", "_remote_number", "_remote_type")
 
     def __init__(self, candidate: Candidate, number: int, kind: str) -> None:
-        object.__setattr__(self, "_candidate", candidate)
-        object.__setattr__(self, "_number", number)
-        object.__setattr__(self, "_type", kind)
+        object.__setattr__(self, "_remote_candidate", candidate)
+        object.__setattr__(self, "_remote_number", number)
+        object.__setattr__(self, "_remote_type", kind)
 
     def __call__(self, *given: Any, **named: Any) -> Any:  # noqa: D102
-        return self._candidate.ask("call", self, *given, **named)
+        return self._remote_candidate.ask("call", self, *given, **named)
 
     def __getattr__(self, name: str) -> Any:
-        return self._candidate.ask("getattr", self, name)
+        return self._remote_candidate.ask("getattr", self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._candidate.ask("setattr", self, name, value)
+        self._remote_candidate.ask("setattr", self, name, value)
 
     def __iter__(self) -> Iterator[Any]:
-        found: Iterator[Any] = self._candidate.ask("iter", self)
+        found: Iterator[Any] = self._remote_candidate.ask("iter", self)
         return found
 
     def __next__(self) -> Any:
-        return self._candidate.ask("next", self)
+        return self._remote_candidate.ask("next", self)
 
     def __len__(self) -> int:
-        return int(self._candidate.ask("len", self))
+        return int(self._remote_candidate.ask("len", self))
 
     def __getitem__(self, key: Any) -> Any:
-        return self._candidate.ask("getitem", self, key)
+        return self._remote_candidate.ask("getitem", self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._candidate.ask("setitem", self, key, value)
+        self._remote_candidate.ask("setitem", self, key, value)
 
     def __contains__(self, item: Any) -> bool:
-        return bool(self._candidate.ask("contains", self, item))
+        return bool(self._remote_candidate.ask("contains", self, item))
 
     def __bool__(self) -> bool:
         return True
 
     def __str__(self) -> str:
-        return str(self._candidate.ask("str", self))
+        return str(self._remote_candidate.ask("str", self))
 
     def __repr__(self) -> str:
-        return str(self._candidate.ask("repr", self))
+        return str(self._remote_candidate.ask("repr", self))
 
 
 class Candidate:
@@ -116,7 +116,7 @@ class Candidate:
             _change(given, changed[0])
             _change(named, changed[1])
         if isinstance(result, Remote) and what != "name":
-            self.kinds.add(object.__getattribute__(result, "_type"))
+            self.kinds.add(object.__getattribute__(result, "_remote_type"))
         return result
 
     def _exchange(self, request: bytes) -> tuple[str, Any, Any]:
@@ -168,7 +168,7 @@ class Missing:
 def _number_of_remote(value: Any) -> int:
     if not isinstance(value, Remote):
         raise TypeError(f"the tests hand over a {type(value).__name__}")
-    return int(object.__getattribute__(value, "_number"))
+    return int(object.__getattribute__(value, "_remote_number"))
 
 
 def _change(old: Any, new: Any) -> None:

@@ -36,7 +36,10 @@ _BUILDERS: dict[bytes, Callable[[list[Any]], Any]] = {
     b"S": set,
     b"Z": frozenset,
     b"q": lambda items: _collections().deque(items),
+    b"k": lambda items: dict.fromkeys(items).keys(),
+    b"e": lambda items: dict(items).items(),
 }
+_VIEWS: dict[type, bytes] = {type({}.keys()): b"k", type({}.items()): b"e"}
 _MAPS: dict[bytes, Callable[[list[tuple[Any, Any]]], Any]] = {
     b"d": dict,
     b"C": lambda pairs: _collections().Counter(dict(pairs)),
@@ -63,7 +66,7 @@ def decode(data: bytes, from_number: FROM_NUMBER) -> Any:
     """
     try:
         value, end = _read(data, 0, from_number)
-    except (IndexError, KeyError, TypeError, UnicodeError, OverflowError) as error:
+    except (LookupError, TypeError, ArithmeticError) as error:
         raise ValueError(f"not a value: {error}") from None
     if end != len(data):
         raise ValueError("more than a value")
@@ -108,9 +111,14 @@ def _write_many(value: Any, put: Callable[[bytes], None], to_number: TO_NUMBER) 
         if isinstance(value, base):
             _put_items(tag, list(base.__iter__(value)), put, to_number)  # type: ignore[attr-defined]
             return
+    if kind in _VIEWS:
+        _put_items(_VIEWS[kind], list(value), put, to_number)
+        return
     is_collection = kind.__module__ == "collections"
     if is_collection and kind.__qualname__ == "deque":
         _put_items(b"q", list(value), put, to_number)
+    elif kind.__module__ in ("decimal", "fractions"):
+        _put_text(b"n", f"{kind.__name__} {value}".encode(), put)
     elif isinstance(value, dict):
         tags = {"Counter": b"C", "OrderedDict": b"O"} if is_collection else {}
         pairs = list(dict.items(value))
@@ -155,7 +163,7 @@ def _read(data: bytes, at: int, from_number: FROM_NUMBER) -> tuple[Any, int]:
     if tag == b"o":
         name, at = _read(data, at, from_number)
         return from_number(int(word, 16), name), at
-    if tag in b"sbBy":
+    if tag in b"sbByn":
         stop_at = at + _count(word, data, at)
         return _text(tag, data[at:stop_at]), stop_at
     items = []
@@ -183,9 +191,23 @@ def _count(word: str, data: bytes, at: int) -> int:
 def _text(tag: bytes, text: bytes) -> Any:
     if tag == b"s":
         return text.decode("utf-8", "surrogatepass")
+    if tag == b"n":
+        return _number(*text.decode("ascii").split(" "))
     if tag == b"y":
         kind = getattr(builtins, text.decode("ascii"))
         if not isinstance(kind, type):
             raise ValueError("not a type")
         return kind
     return text if tag == b"b" else bytearray(text)
+
+
+def _number(name: str, digits: str) -> Any:
+    if name == "Fraction":
+        from fractions import Fraction
+
+        return Fraction(digits)
+    if name != "Decimal":
+        raise ValueError("not a kind of number")
+    from decimal import Decimal
+
+    return Decimal(digits)

@@ -23,7 +23,7 @@ from runtime.sandbox.values import LEVELS, Level, Limits, Program, SandboxFacts
 from specs.errors import InputError, Problem
 
 _VERSION_SECONDS = 10.0
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _LIMITS = Limits(seconds=_START_SECONDS)
 
 _CANDIDATE = """
@@ -217,9 +217,11 @@ def _try(way: Way) -> None:
         run = run_one(program, way=way, limits=_LIMITS)
     if run.outcome.verdict == "passed":
         return
-    said = run.output_tail.strip().splitlines()[-1:] or [run.outcome.reason]
+    said = (run.output_tail.strip() or run.outcome.reason).splitlines()[-1]
+    if run.outcome.verdict == "timed-out":
+        said = f"a program that tries it did not end in {_START_SECONDS:.0f} seconds"
     raise InputError(
-        f"the sandbox ({way.level}) does not hold here: {said[0]}", fix=_fix(said[0])
+        f"the sandbox ({way.level}) does not hold here: {said}", fix=_fix(said)
     )
 
 

@@ -7,6 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 
 from runtime.sandbox.command import NOBODY
 from runtime.sandbox.probe import Found, check_level
@@ -49,7 +50,8 @@ def run_programs(
         }
         try:
             for done, job in enumerate(as_completed(jobs), 1):
-                runs[jobs[job]] = job.result()
+                index = jobs[job]
+                runs[index] = _flagged(job.result(), programs[index])
                 if progress is not None:
                     progress(done)
         except BaseException:
@@ -60,21 +62,17 @@ def run_programs(
 
 
 def _run(program: Program, found: Found, limits: Limits, stop: threading.Event) -> Run:
-    if found.way.level == "bubblewrap":
-        run = run_one(program, way=found.way, limits=limits, stop=stop)
-    else:
-        with tempfile.TemporaryDirectory(prefix="codemix-program-") as folder:
-            if found.way.is_root:
-                os.chown(folder, NOBODY, NOBODY)
-            run = run_one(
-                program, way=found.way, limits=limits, folder=folder, stop=stop
-            )
+    way = found.way
+    if way.level == "bubblewrap":
+        return run_one(program, way=way, limits=limits, stop=stop)
+    with tempfile.TemporaryDirectory(prefix="codemix-program-") as folder:
+        if way.is_root:
+            os.chown(folder, NOBODY, NOBODY)
+        return run_one(program, way=way, limits=limits, folder=folder, stop=stop)
+
+
+def _flagged(run: Run, program: Program) -> Run:
     if run.outcome.verdict != "passed":
         return run
-    flagged = run.outcome.model_copy(update={"suspicious": suspicious(program)})
-    return Run(
-        outcome=flagged,
-        seconds=run.seconds,
-        exit_code=run.exit_code,
-        output_tail=run.output_tail,
-    )
+    found = {"suspicious": suspicious(program)}
+    return replace(run, outcome=run.outcome.model_copy(update=found))

@@ -105,6 +105,9 @@ class Run:
 class SandboxFacts(Value):
     """What programs were kept from and what ran them; part of every result."""
 
+    version: int = 1
+    """Of how programs are run; raised when a verdict could change by it."""
+
     level: Level
     """What was used."""
 
