@@ -28,10 +28,12 @@ class AskedTask(Value):
     """Digest over all that can change its numbers."""
     data: Sha256 | None
     """Digest of the rows that were asked; null where the task pins them otherwise."""
+    main: str | None = None
+    """The metric that stands for it in averages; null where none is taken."""
 
 
 class AskedSuite(Value):
-    """One suite: tasks that are averaged."""
+    """One suite: tasks that are averaged, as `average` of the score of its name."""
 
     name: str
     version: int

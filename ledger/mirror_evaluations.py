@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ledger.evaluation import Evaluation, StoredEvaluation
 from ledger.facts import ObjectRef
-from ledger.mirror import Files, MetricPoint, score_points
+from ledger.mirror import Files, MetricPoint, metric_key, score_points
 from ledger.mirror_expected import ExpectedRun, exactly
 from ledger.objects import ObjectStore
 
@@ -25,6 +25,17 @@ def evaluation_tag(digest: str) -> str:
     'codemix.evaluation.abababababababab'
     """
     return f"codemix.evaluation.{digest[:16]}"
+
+
+def file_name(name: str) -> str:
+    """Make a name of a file of the name of a score or an extra.
+
+    A ledger may be of strangers: no name leads out of its folder.
+
+    >>> file_name("boolq"), file_name("../../x")
+    ('boolq.json', '.._.._x.d0d63abe.json')
+    """
+    return f"{metric_key(name.replace('/', chr(0)))}.json"
 
 
 def evaluation_points(entry: Evaluation) -> list[MetricPoint]:
@@ -98,11 +109,13 @@ def _document(stored: StoredEvaluation) -> str:
 def _refs(stored: StoredEvaluation) -> dict[str, ObjectRef]:
     folder, entry = _folder(stored), stored.entry
     refs = {
-        f"{folder}/scores/{score.suite}.json": score.detail
+        f"{folder}/scores/{file_name(score.suite)}": score.detail
         for score in entry.scores
         if score.detail is not None
     }
-    kept = {f"{folder}/extras/{one.name}.json": one.content for one in entry.extras}
+    kept = {
+        f"{folder}/extras/{file_name(one.name)}": one.content for one in entry.extras
+    }
     return {**refs, **kept}
 
 

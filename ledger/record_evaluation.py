@@ -30,6 +30,7 @@ from ledger.keys import SigningKey
 from ledger.signing import sign_entry
 from ledger.store import Ledger
 from ledger.task_results import is_task_result, task_result_problems
+from ledger.verify_evaluations import average_problems
 from ledger.weights import Weights, weights_after
 from specs.errors import CheckFailed, InputError, Problem
 
@@ -120,7 +121,7 @@ def record_evaluation(
         InputError: The entry does not have these weights, or the disk is full.
     """
     _check_weights(ledger, name, weights)
-    _check_scores(scores, tasks)
+    _check_scores(scores, tasks, suites)
     document = _document(
         ledger,
         name,
@@ -161,14 +162,21 @@ def _check_weights(ledger: Ledger, name: str, weights: Weights) -> None:
         )
 
 
-def _check_scores(scores: Iterable[Scored], tasks: Iterable[AskedTask]) -> None:
+def _check_scores(
+    scores: Sequence[Scored], tasks: Sequence[AskedTask], suites: Sequence[AskedSuite]
+) -> None:
     """Refuse what `codemix ledger verify` would name."""
-    problems = [Problem(what=what) for what in score_problems(scores, tasks)]
+    told = [
+        ScoreFacts(step=0, suite=one.suite, values=float_texts(one.values), detail=None)
+        for one in scores
+    ]
+    whats = [*_score_problems(scores, tasks), *average_problems(suites, tasks, told)]
+    problems = [Problem(what=what) for what in whats]
     if problems:
         raise CheckFailed(problems)
 
 
-def score_problems(
+def _score_problems(
     scores: Iterable[Scored], tasks: Iterable[AskedTask]
 ) -> Iterator[str]:
     """Say what of some scores is not what their questions give."""
@@ -183,6 +191,7 @@ def score_problems(
             task=task.name,
             fingerprint=task.fingerprint,
             values=float_texts(score.values),
+            main=task.main,
         )
 
 

@@ -44,6 +44,7 @@ def task_result_problems(
     task: str,
     fingerprint: str | None,
     values: Mapping[str, str],
+    main: str | None = None,
 ) -> Iterator[str]:
     """Compare what a score says with its results per question.
 
@@ -52,6 +53,7 @@ def task_result_problems(
         task: What the score is called.
         fingerprint: That the results of the task must have; null: any.
         values: Of the score, as texts.
+        main: The metric that stands for the task; null: any.
 
     Yields:
         What differs.
@@ -75,8 +77,11 @@ def task_result_problems(
         said = values.get(name)
         if said != mean:
             yield f"{task}/{name} is {said}, its questions give {mean}"
-    if detail.get("main") is not None and detail["main"] not in values:
-        yield f"{task} has no {detail['main']}, which stands for it"
+    said = detail.get("main")
+    if said is not None and said not in values:
+        yield f"{task} has no {said}, which stands for it"
+    if main is not None and said != main:
+        yield f"{said} stands for {task} in its results, {main} where it was asked"
 
 
 class QuestionDifference(NamedTuple):

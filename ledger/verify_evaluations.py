@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ledger.entry import Entry, ScoreFacts
-from ledger.evaluation import Evaluation, results_digest
+from ledger.evaluation import AskedSuite, AskedTask, Evaluation, results_digest
+from ledger.floats import float_text
 from ledger.objects import ObjectStore
-from ledger.task_results import is_task_result, task_result_problems
+from ledger.task_results import is_task_result, metric_mean, task_result_problems
 from ledger.weights import weights_after
 from specs.errors import CodemixError
+
+AVERAGE = "average"
+"""What the mean over the tasks of a suite is called, in the score of its name."""
 
 
 class Claim(NamedTuple):
@@ -21,14 +26,18 @@ class Claim(NamedTuple):
     fingerprint: str | None
     """Null of a score that may have none."""
     values: tuple[tuple[str, str], ...]
+    main: str | None
+    """The metric that stands for the task; null: any."""
 
 
 def claim_of(score: ScoreFacts, entry: Entry | Evaluation) -> Claim:
     """Return what a document says of the results of one of its scores."""
     asked = entry.tasks if isinstance(entry, Evaluation) else ()
-    fingerprints = {task.name: task.fingerprint for task in asked}
     values = tuple(sorted(score.values.items()))
-    return Claim(score.suite, fingerprints.get(score.suite), values)
+    for task in asked:
+        if task.name == score.suite:
+            return Claim(task.name, task.fingerprint, values, task.main)
+    return Claim(score.suite, None, values, None)
 
 
 def claim_problems(detail: object, claim: Claim) -> Iterator[str]:
@@ -43,6 +52,7 @@ def claim_problems(detail: object, claim: Claim) -> Iterator[str]:
         task=claim.task,
         fingerprint=claim.fingerprint,
         values=dict(claim.values),
+        main=claim.main,
     )
 
 
@@ -68,12 +78,35 @@ def evaluation_problems(entry: Evaluation) -> Iterator[str]:
     for suite in entry.suites:
         for name in sorted(set(suite.tasks) - known):
             yield f"suite {suite.name} has task {name}, which was not asked"
+    yield from average_problems(entry.suites, entry.tasks, entry.scores)
     if any(score.step != entry.step for score in entry.scores):
         yield f"has scores of another step than {entry.step}"
     for score in entry.scores:
         for name, text in score.values.items():
             if not _is_number(text):
                 yield f"{score.suite}/{name} is {text!r}, which is no number"
+
+
+def average_problems(
+    suites: Iterable[AskedSuite],
+    tasks: Iterable[AskedTask],
+    scores: Iterable[ScoreFacts],
+) -> Iterator[str]:
+    """Compare the average of each suite with the mean of its tasks' main metrics."""
+    mains = {task.name: task.main for task in tasks}
+    values = {score.suite: score.values for score in scores}
+    for suite in suites:
+        said = values.get(suite.name, {}).get(AVERAGE)
+        parts = [
+            values.get(name, {}).get(mains.get(name) or "") for name in suite.tasks
+        ]
+        # What stands for a task may be unknown; what is no number is named elsewhere.
+        numbers = [float(part) for part in parts if part and _is_finite(part)]
+        if said is None or len(numbers) < len(suite.tasks):
+            continue
+        mean = float_text(metric_mean(numbers))
+        if said != mean:
+            yield f"{suite.name}/{AVERAGE} is {said}, its tasks give {mean}"
 
 
 def weights_problem(
@@ -91,6 +124,10 @@ def weights_problem(
     if (known.digest, known.stage) != (said.weights_digest, said.stage):
         return f"that one has other weights after step {said.step}"
     return None
+
+
+def _is_finite(text: str) -> bool:
+    return _is_number(text) and math.isfinite(float(text))
 
 
 def _is_number(text: str) -> bool:

@@ -40,6 +40,7 @@ def task(name: str, version: int = 1) -> AskedTask:
         version=version,
         fingerprint=hex_of("task", name, version),
         data=hex_of("rows", name),
+        main="accuracy",
     )
 
 
@@ -112,11 +113,13 @@ def evaluate(
 ) -> RecordedEvaluation:
     """Record an evaluation of a run, with a suite over its tasks and an extra."""
     names = tuple(one.name for one in tasks)
+    scores = [score(one, answers[one.name], said) for one in tasks]
+    average = metric_mean([one.values["accuracy"] for one in scores] or [0.0])
     fields: dict[str, Any] = {
         "name": name,
         "weights": weights(ledger, digest, step),
         "tasks": tasks,
-        "scores": [score(one, answers[one.name], said) for one in tasks],
+        "scores": [*scores, Score("quick", {"average": average})],
         "suites": [AskedSuite(name="quick", version=1, tasks=names)],
         "extras": [GivenExtra(name="shapes", content={"rows": 8, "lengths": [32]})],
         "made": made(),

@@ -231,6 +231,28 @@ def test_a_score_that_its_questions_do_not_give_is_not_recorded(
     assert len(ledger.log()) == 1
 
 
+def test_an_average_that_its_tasks_do_not_give_is_not_recorded(ledger, run):
+    told = [score(BOOLQ, ANSWERS["boolq"]), Score("quick", {"average": 0.75})]
+    with pytest.raises(
+        CheckFailed, match=r"quick/average is 0\.75, its tasks give 0\.6"
+    ):
+        evaluate(ledger, run, tasks=(BOOLQ,), scores=told)
+    assert len(ledger.log()) == 1
+
+
+def test_what_is_no_task_is_kept_and_not_compared(ledger, run):
+    def judged(rate: float) -> Any:
+        told = Score("dolly.against.b", {"win_rate": rate}, {"judge": "x"})
+        return evaluate(ledger, run, tasks=(), suites=(), scores=[told])
+
+    judged(0.5)
+    assert judged(0.75).disagreements == ()
+    assert scores_of(ledger, run)["dolly.against.b"].score.values == {
+        "win_rate": "0.75"
+    }
+    assert problems(ledger) == []
+
+
 def test_scores_are_looked_up_in_the_entry_and_in_every_evaluation(ledger, run):
     first = evaluate(ledger, run, tasks=(BOOLQ, COPA))
     newer = evaluate(ledger, run, tasks=(task("boolq", 2),))
@@ -240,13 +262,14 @@ def test_scores_are_looked_up_in_the_entry_and_in_every_evaluation(ledger, run):
         "heldout": (run, "run"),
         "boolq": (newer.digest, "evaluation"),
         "copa": (first.digest, "evaluation"),
+        "quick": (newer.digest, "evaluation"),
     }
     assert found["boolq"].fingerprint == task("boolq", 2).fingerprint
     assert found["heldout"].fingerprint is None
     assert found["copa"].score.values["accuracy"] == float_text(0.325)
     assert scores_of(ledger, run, 8)["copa"].source == earlier.digest
     assert [one.task for one in all_scores_of(ledger, run, 12)] == [
-        *("heldout", "boolq", "copa", "boolq")
+        *("heldout", "boolq", "copa", "quick", "boolq", "quick")
     ]
     with pytest.raises(InputError, match="has weights after 4, 8, 12 steps"):
         scores_of(ledger, run, 5)

@@ -75,9 +75,11 @@ def test_show_tells_the_latest_score_of_each_task_beside_its_standard_error(ledg
         for one in found["scores"]
     ] == [
         (8, "copa", 1, within, 0),
+        (8, "quick", None, within, 0),
         (12, "boolq", 1, second, 1),
         (12, "boolq", 2, third, 0),
         (12, "copa", 1, second, 0),
+        (12, "quick", None, third, 2),
     ]
     assert (found["disagreements"], found["problem"]) == ([], None)
     lines = codemix("ledger", "show", "made-up").stdout.splitlines()
@@ -154,8 +156,9 @@ def test_lineage_has_the_evaluations_of_a_run(ledger):
     told = [line.split() for line in told_lineage(lineage, ASCII).splitlines()]
     second, last = digests(ledger)[2], digests(ledger)[4]
     assert told[2][:2] == ["|-", "evaluation"]
-    assert told[2][2:] == [second[:12], "after", "12", "boolq", "copa", "shapes"]
-    assert told[4] == ["`-", "evaluation", last[:12], "after", "8", "copa", "shapes"]
+    names = ["boolq", "copa", "quick", "shapes"]
+    assert told[2][2:] == [second[:12], "after", "12", *names]
+    assert told[4] == ["`-", "evaluation", last[:12], "after", "8", *names[1:]]
 
 
 def test_scores_of_a_run_are_told_with_their_standard_errors(tmp_path):
@@ -232,6 +235,7 @@ def test_a_bundle_with_a_forged_evaluation_is_refused(bundled, tmp_path):
         ]
         document = json.loads(files.pop(name))
         document["scores"][0]["values"]["accuracy"] = "0.75"
+        document["scores"][2]["values"]["average"] = "0.5375"
         document["results"] = results_digest(document)
         data = canonical_json(document)
         digest = hashlib.sha256(data).hexdigest()
