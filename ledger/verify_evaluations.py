@@ -104,7 +104,10 @@ def average_problems(
         numbers = [float(part) for part in parts if part and _is_finite(part)]
         if said is None or len(numbers) < len(suite.tasks):
             continue
-        mean = float_text(metric_mean(numbers))
+        try:
+            mean = float_text(metric_mean(numbers))
+        except OverflowError:
+            mean = "none"
         if said != mean:
             yield f"{suite.name}/{AVERAGE} is {said}, its tasks give {mean}"
 
