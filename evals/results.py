@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from specs.base import Value
@@ -41,3 +42,10 @@ class TaskResult(Value):
 
     questions: tuple[QuestionResult, ...]
     """In the order of their rows."""
+
+
+def result_in(detail: Mapping[str, Any]) -> TaskResult:
+    """Read the result out of the detail of a task's score; more stands beside it."""
+    return TaskResult.model_validate(
+        {name: detail[name] for name in TaskResult.model_fields}
+    )

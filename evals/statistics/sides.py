@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from evals.results import TaskResult
+from evals.results import TaskResult, result_in
 from evals.statistics.asked import HowAsked
 from evals.statistics.compared import Side
 from ledger.documents import Stored
@@ -96,9 +96,7 @@ def task_results(scores: Sequence[FoundScore], objects: ObjectStore) -> Results:
         detail = objects.get_json(one.score.detail)
         if not is_task_result(detail):
             continue
-        result = TaskResult.model_validate(
-            {name: detail[name] for name in TaskResult.model_fields}
-        )
+        result = result_in(detail)
         by_fingerprint = found.setdefault(one.task, {})
         by_fingerprint.pop(result.fingerprint, None)
         by_fingerprint[result.fingerprint] = result
