@@ -1,0 +1,196 @@
+"""Win-rates of replies that the ledger holds, recorded beside them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evaluated import Score, evaluate
+from judge_server import JudgeServer, client_of, judge_server, write_judge
+from ledger_runs import facts, hex_of, play
+
+from evals.judging.compare import compare_replies
+from evals.judging.judgement import JudgementStore
+from evals.judging.recorded import (
+    RecordedComparison,
+    record_win_rate,
+    recorded_comparison,
+    restore_recorded,
+)
+from evals.judging.win_rate import WinRate
+from ledger.evaluation import AskedTask, Evaluation
+from ledger.run_recorder import RunRecorder
+from ledger.store import Ledger
+from ledger.verify import verify
+from runtime.question_rows import rows_digest
+from specs.errors import InputError
+
+TASK = """\
+codemix_task: 1
+name: ask
+version: 1
+data: {file: ask.jsonl, split: test, licence: none, fields: [ask, best]}
+prompt: "Do: {{ ask }}\\n"
+reply: {reference: "{{ best }}"}
+"""
+ROWS = [{"ask": f"thing {at}", "best": f"best {at}"} for at in range(6)]
+
+
+def write_rows(workspace: Path, rows: list[dict[str, str]]) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (workspace / "ask.jsonl").write_text(text, "utf-8")
+
+
+def replied(ledger: Ledger, run: str, name: str, word: str) -> None:
+    """Record that a run replied to the task."""
+    asked = AskedTask(
+        name="ask", version=1, fingerprint=hex_of("ask"), data=rows_digest(ROWS)
+    )
+    questions = [
+        {
+            "id": str(at),
+            "values": {"tokens": 3.0},
+            "cluster": None,
+            "output": {"texts": [f"{word} reply {at}"]},
+        }
+        for at in range(len(ROWS))
+    ]
+    detail = {
+        "task": "ask",
+        "fingerprint": asked.fingerprint,
+        "main": "tokens",
+        "chance": 0.0,
+        "questions": questions,
+    }
+    score = Score("ask", {"tokens": 3.0}, detail)
+    evaluate(
+        ledger,
+        run,
+        name=name,
+        tasks=[asked],
+        answers={"ask": [3.0]},
+        scores=[score],
+        suites=[],
+    )
+
+
+def trained(workspace: Path, name: str) -> str:
+    """Record a made-up run with weights of its own; return its digest."""
+
+    def of_its_own(kind: str, step: int, value: Any) -> Any:
+        return hex_of("weights", name, step) if kind == "stage_end" else value
+
+    folder = workspace / ".codemix" / "runs" / name
+    recorder = RunRecorder(Ledger.open(workspace), folder)
+    run_facts = facts.__wrapped__(spec={"name": name})
+    play(recorder, run_facts=run_facts, change=of_its_own)
+    assert recorder.digest is not None
+    return recorder.digest
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A workspace with two runs that were asked the task."""
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    (folder / "ask.yaml").write_text(TASK, "utf-8")
+    write_rows(folder, ROWS)
+    for name, word in (("one", "good"), ("two", "fine")):
+        run = trained(folder, name)
+        replied(Ledger.open(folder), run, name, word)
+    trained(folder, "silent")
+    return folder
+
+
+@pytest.fixture
+def server() -> Iterator[JudgeServer]:
+    with judge_server() as started:
+        yield started
+
+
+def compared(workspace: Path, b: str | None = "two") -> RecordedComparison:
+    return recorded_comparison("one", b, task="ask.yaml", workspace=workspace)
+
+
+def judged(workspace: Path, server: JudgeServer) -> tuple[RecordedComparison, WinRate]:
+    found = compared(workspace)
+    judge = write_judge(workspace / "judge")
+    result = compare_replies(
+        found.comparison,
+        judge=judge,
+        store=JudgementStore.of(workspace),
+        client=client_of(judge, server.url),
+    )
+    return found, result
+
+
+def test_replies_of_two_runs_are_read_from_the_ledger(workspace: Path) -> None:
+    found = compared(workspace).comparison
+    assert found.a.startswith("one@12.")
+    assert found.b.startswith("two@12.")
+    assert found.task_fingerprint == hex_of("ask")
+    pair = found.pairs[2]
+    assert (pair.instruction, pair.a, pair.b) == (
+        "Do: thing 2\n",
+        "good reply 2",
+        "fine reply 2",
+    )
+
+
+def test_replies_of_one_run_are_compared_with_the_references(workspace: Path) -> None:
+    found = compared(workspace, None).comparison
+    assert (found.b, found.pairs[2].b) == ("reference", "best 2")
+
+
+def test_a_run_that_was_never_asked_is_told_how_to_be(workspace: Path) -> None:
+    with pytest.raises(InputError, match=r"silent@12.* was never asked") as error:
+        compared(workspace, "silent")
+    assert "--task ask.yaml" in str(error.value)
+
+
+def test_rows_that_are_not_those_asked_are_refused(workspace: Path) -> None:
+    write_rows(workspace, [*ROWS[:5], {"ask": "another", "best": "x"}])
+    with pytest.raises(InputError, match=r"ask\.jsonl"):
+        compared(workspace)
+
+
+def test_win_rate_is_an_evaluation_of_the_weights_that_won(
+    workspace: Path, server: JudgeServer
+) -> None:
+    found, result = judged(workspace, server)
+    store = JudgementStore.of(workspace)
+    recorded = record_win_rate(result, kept=found.kept, store=store, mode="record")
+    ledger = Ledger.open(workspace)
+    entry = ledger.read(recorded.digest)
+    assert isinstance(entry, Evaluation)
+    assert entry.weights_digest == found.kept.weights.digest
+    (score,) = entry.scores
+    assert score.suite == f"ask.against.{result.b}"
+    assert score.detail is not None
+    assert WinRate.model_validate(ledger.objects.get_json(score.detail)) == result
+    assert [one.content.sha256 for one in entry.extras] == [result.judgements]
+    assert verify(ledger).problems == ()
+    again = record_win_rate(result, kept=found.kept, store=store, mode="replay")
+    assert (again.digest, again.is_new) == (recorded.digest, False)
+
+
+def test_another_workspace_replays_what_the_ledger_brought(
+    workspace: Path, server: JudgeServer, tmp_path: Path
+) -> None:
+    found, result = judged(workspace, server)
+    store = JudgementStore.of(workspace)
+    record_win_rate(result, kept=found.kept, store=store, mode="record")
+    calls = len(server.requests)
+    shutil.rmtree(store.folder)
+    there = compared(workspace)
+    assert restore_recorded(there.kept, store) == 2 * len(ROWS)
+    judge = write_judge(workspace / "judge")
+    replayed = compare_replies(
+        there.comparison, judge=judge, store=store, mode="replay"
+    )
+    assert replayed.to_bytes() == result.to_bytes()
+    assert len(server.requests) == calls
