@@ -33,7 +33,7 @@ from runtime.sandbox.programs import run_programs  # noqa: E402
 from runtime.sandbox.values import Limits, Program  # noqa: E402
 
 Row = dict[str, Any]
-PLAIN_SECONDS = 10
+PLAIN_SECONDS = 30
 
 
 def main() -> None:

@@ -32,6 +32,9 @@ from specs.errors import InputError, SpecError
 from specs.task import Program as ProgramWay
 from specs.task import Task
 
+CLOCK_PER_CPU = 3
+"""Seconds of the clock for one of processor time, so that verdicts hold under load."""
+
 MARK = "\x00completion\x00"
 """Stands for a completion while a program is taken apart."""
 
@@ -143,7 +146,7 @@ def score_completions(
         programs += [question.program(text, name=row_id) for text in samples]
     runs = run_programs(
         programs,
-        limits=Limits(seconds=way.seconds),
+        limits=_limits(way),
         minimum=minimum,
         workers=workers,
         progress=progress,
@@ -182,7 +185,7 @@ def check_solutions(
         programs.append(question.program(solution, name=str(index)))
     runs = run_programs(
         programs,
-        limits=Limits(seconds=_way(task).seconds),
+        limits=_limits(_way(task)),
         minimum=minimum,
         workers=workers,
         progress=progress,
@@ -230,6 +233,10 @@ def _given_and_asked(
 def _way(task: Task) -> ProgramWay:
     assert task.program is not None, f"{task.name} has no program"
     return task.program
+
+
+def _limits(way: ProgramWay) -> Limits:
+    return Limits(cpu_seconds=way.seconds, seconds=CLOCK_PER_CPU * way.seconds)
 
 
 def _around(task: Task, row: Row, place: Place) -> tuple[str, str]:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sandboxes import FILES, QUICK, marked, program, require_sandbox, verdict
+from sandboxes import FILES, QUICK, marked, program, require_sandbox, run, verdict
 
 from runtime.sandbox import programs
 from runtime.sandbox.probe import probe
@@ -68,6 +68,21 @@ def test_what_does_not_end_is_ended_in_time() -> None:
     )
     assert {one.outcome.verdict for one in runs} == {"timed-out"}
     assert time.monotonic() - started < 4.0
+
+
+IGNORES = "import signal\nsignal.signal(signal.SIGXCPU, signal.SIG_IGN)\n"
+
+
+@pytest.mark.parametrize(
+    "before", ["", pytest.param(IGNORES, marks=pytest.mark.slow)], ids=ascii
+)
+def test_processor_time_ends_before_the_clock_does(before: str) -> None:
+    limits = Limits(cpu_seconds=1.0, seconds=60.0)
+    one = run(before + "while True: pass", limits=limits)
+    assert one.outcome.verdict == "timed-out"
+    assert one.outcome.reason == "processor time"
+    assert one.seconds < 50
+    assert verdict("import time\ntime.sleep(1.2)", "", limits=limits) == "passed"
 
 
 ZIPPED = """

@@ -17,6 +17,7 @@ import resource
 import sys
 
 from runtime.sandbox.inside_candidate import receive, send, serve
+from runtime.sandbox.inside_changes import change
 from runtime.sandbox.inside_values import decode, encode
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _PR_SET_DUMPABLE = 4
-_CHANGEABLE = (list, tuple, dict, set, bytearray)
+_SIGXCPU = 24  # importing `signal` takes milliseconds
 READY = b"ready\n"
 SET_UP_FAILED = 3
 """Exit code when a limit can't be set."""
@@ -103,6 +104,13 @@ class Candidate:
         self._pipes = requests, answers
         self._remotes: dict[int, Remote] = {}
 
+    def is_out_of_time(self, cpu_seconds: int) -> bool:
+        """Whether its process was ended for the processor time that it took."""
+        if self.status is None or not os.WIFSIGNALED(self.status):
+            return False
+        ended_by = os.WTERMSIG(self.status)
+        return ended_by == _SIGXCPU or self.cpu_seconds >= cpu_seconds
+
     def ask(self, what: str, *given: Any, **named: Any) -> Any:
         """Have something done there, and return its result as data."""
         state, result, changed = self._exchange(
@@ -113,8 +121,8 @@ class Candidate:
         if state == "missing":
             return Missing
         if changed is not None:
-            _change(given, changed[0])
-            _change(named, changed[1])
+            change(given, changed[0])
+            change(named, changed[1])
         if isinstance(result, Remote) and what != "name":
             self.kinds.add(object.__getattribute__(result, "_remote_type"))
         return result
@@ -171,32 +179,6 @@ def _number_of_remote(value: Any) -> int:
     return int(object.__getattribute__(value, "_remote_number"))
 
 
-def _change(old: Any, new: Any) -> None:
-    """Make what the tests hold equal to what became of it there, in place."""
-    if isinstance(old, list | tuple) and isinstance(new, list | tuple):
-        pairs = list(zip(old, new, strict=False))
-        merged = [_changed(*pair) for pair in pairs] + list(new[len(pairs) :])
-        if isinstance(old, list):
-            old[:] = merged
-    elif isinstance(old, dict) and isinstance(new, dict):
-        both = {key: _changed(old[key], new[key]) for key in new if key in old}
-        items = {**new, **both}
-        old.clear()
-        old.update(items)
-    elif isinstance(old, set) and isinstance(new, set):
-        old.clear()
-        old.update(new)
-    elif isinstance(old, bytearray) and isinstance(new, bytearray):
-        old[:] = new
-
-
-def _changed(old: Any, new: Any) -> Any:
-    if type(old) is not type(new) or not isinstance(old, _CHANGEABLE):
-        return new
-    _change(old, new)
-    return new if isinstance(old, tuple) else old
-
-
 def main(job: bytes) -> NoReturn:
     """Run one program and report.
 
@@ -204,6 +186,8 @@ def main(job: bytes) -> NoReturn:
         job: Limits and candidate, encoded. The tests are still in the pipe.
     """
     limits, source = decode(job, _no_object)
+    # The candidate's alone: the tests must live to report that it ran out of it.
+    cpu_seconds = limits.pop("RLIMIT_CPU")
     _set_limits(limits)
     # What tests print goes where the candidate's output goes.
     reports = os.dup(1)
@@ -212,6 +196,7 @@ def main(job: bytes) -> NoReturn:
     os.write(reports, READY)
     process = os.fork()
     if process == 0:
+        resource.setrlimit(resource.RLIMIT_CPU, cpu_seconds)
         _become_candidate(requests[1], answers[0], reports)
         serve(source, requests[0], answers[1])
     os.close(requests[0])
@@ -219,7 +204,7 @@ def main(job: bytes) -> NoReturn:
     word, given, tests, names = decode(receive(0), _no_object)
     candidate = Candidate(process, requests[1], answers[0])
     verdict, reason = _judge(candidate, given, tests, names)
-    if verdict == "died" and candidate.cpu_seconds >= limits["RLIMIT_CPU"][0]:
+    if verdict == "died" and candidate.is_out_of_time(cpu_seconds[0]):
         verdict, reason = "timed-out", "processor time"
     report = (word, verdict, reason, candidate.status)
     sys.stdout.flush()

@@ -36,7 +36,7 @@ TAIL_BYTES = 4096
 LONGEST_REPORT = 65536
 READY = b"ready\n"
 
-_INSIDE = ("inside_values", "inside_candidate", "inside_tests")
+_INSIDE = ("inside_values", "inside_changes", "inside_candidate", "inside_tests")
 _PACKAGE = "runtime.sandbox"
 
 # Reads no byte too many: the rest of the pipe is not for the candidate, which is forked
@@ -148,10 +148,11 @@ def _neighbours(way: Way) -> int:
 
 
 def _input(program: Program, limits: Limits, word: str, neighbours: int) -> bytes:
-    seconds = math.ceil(limits.seconds)
+    seconds = math.ceil(limits.cpu_seconds)
     allowed = {
         "RLIMIT_AS": (limits.memory_bytes, limits.memory_bytes),
-        "RLIMIT_CPU": (seconds + 1, seconds + 2),
+        # First a signal, which can be ignored, then the end.
+        "RLIMIT_CPU": (seconds, seconds + 1),
         "RLIMIT_NPROC": (limits.processes + neighbours,) * 2,
         "RLIMIT_FSIZE": (limits.file_bytes, limits.file_bytes),
         "RLIMIT_NOFILE": (limits.open_files, limits.open_files),

@@ -30,8 +30,12 @@ MIB = 1024**2
 class Limits(Value):
     """What one program may use. Everything counts from 0 for each program."""
 
-    seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
-    """Until it is killed, by the clock; and of processor time for each process."""
+    cpu_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Of processor time for each process, rounded up to whole ones."""
+
+    seconds: Annotated[float, Field(gt=0, le=1800)] = 30.0
+    """By the clock, until all of it is killed. More than `cpu_seconds`: a busy machine
+    shall not fail honest programs."""
 
     memory_bytes: Annotated[int, Field(ge=64 * MIB)] = 1024 * MIB
     """Address space of each process."""
