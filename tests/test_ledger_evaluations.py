@@ -33,6 +33,7 @@ from ledger.store import Ledger
 from ledger.task_results import first_difference, metric_mean
 from ledger.verify import verify
 from ledger.weights import Weights
+from specs.atomic import write_atomically
 from specs.errors import CheckFailed, InputError
 
 
@@ -97,6 +98,51 @@ def test_many_who_record_the_same_at_once_record_one_document(ledger, run):
         digests = set(pool.map(record, range(8)))
     assert len(digests) == 1
     assert len(ledger.log()) == 2
+
+
+class Killed(BaseException):
+    """Stands for a process that is gone."""
+
+
+def kill_at(write_number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the process die where it would write its next file but so many."""
+    left = [write_number]
+
+    def write(path: Path, data: bytes) -> None:
+        if left[0] == 0:
+            raise Killed
+        write_atomically(path, data)
+        left[0] -= 1
+
+    monkeypatch.setattr("ledger.objects.write_atomically", write)
+    monkeypatch.setattr("ledger.store.write_atomically", write)
+
+
+def test_a_process_that_dies_at_any_write_leaves_a_ledger_that_goes_on(
+    ledger, run, monkeypatch
+):
+    """Two results and the shapes are written before the document, then its line."""
+    workspace = ledger.folder.parents[1]
+    for number in range(4):
+        with monkeypatch.context() as patched:
+            kill_at(number, patched)
+            with pytest.raises(Killed):
+                evaluate(ledger, run, said=f"cut {number}")
+        assert len(Ledger.open(workspace).log()) == 1
+        assert problems(ledger) == []
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Ledger, "_append_line", die)
+        with pytest.raises(Killed):
+            evaluate(ledger, run)
+    opened = Ledger.open(workspace)
+    assert len(opened.healed) == 1
+    again = evaluate(opened, run)
+    assert (again.digest, again.is_new) == (opened.healed[0], False)
+    assert problems(opened) == []
 
 
 def test_judgements_that_are_read_again_are_the_same_evaluation(ledger, run):
