@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from codemix_cli.evaluation_text import (
+    has_errors,
     shown_names,
     told_evaluation,
     told_later,
@@ -136,21 +137,34 @@ def told_stages(stages: list[Json]) -> str:
 
 
 def told_scores(scores: list[Json]) -> str:
-    """Tell scores in a table per suite: a row per score, a column per step.
+    """Tell scores: a row per score, a column per step, standard errors beside them.
 
-    A standard error is told beside its number.
+    Tasks and averages that were scored after the same steps share a table; what has no
+    standard errors has one of its own, by its name.
     """
-    tables = []
-    for suite in dict.fromkeys(one["suite"] for one in scores):
-        columns = [one for one in scores if one["suite"] == suite]
+    by_suite: dict[str, list[Json]] = {}
+    for one in scores:
+        by_suite.setdefault(one["suite"], []).append(one)
+    tables: dict[tuple[object, ...], dict[str, list[Json]]] = {}
+    for suite, columns in by_suite.items():
+        steps = tuple(one["step"] for one in columns)
+        is_task = any(has_errors(one["values"]) for one in columns)
+        tables.setdefault((steps, None if is_task else suite), {})[suite] = columns
+    return "\n\n".join(map(_scores_table, tables.values()))
+
+
+def _scores_table(suites: Mapping[str, list[Json]]) -> str:
+    rows = []
+    for suite, columns in suites.items():
         names = sorted({name for one in columns for name in shown_names(one["values"])})
-        after = [f"after {one['step']:,}" for one in columns]
-        rows = [
-            [name, *(with_error(one["values"], name) for one in columns)]
-            for name in names
-        ]
-        tables.append(table([[suite, *after], *rows], right=range(1, len(after) + 1)))
-    return "\n\n".join(tables)
+        for name in names:
+            label = name if len(suites) == 1 else f"{suite} {name}"
+            cells = [with_error(one["values"], name) for one in columns]
+            rows.append([label, *cells])
+    [first, *others] = suites
+    header = "scores" if others else first
+    after = [f"after {one['step']:,}" for one in suites[first]]
+    return table([[header, *after], *rows], right=range(1, len(after) + 1))
 
 
 def _kept(entry: Json) -> str:

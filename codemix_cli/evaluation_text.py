@@ -106,6 +106,15 @@ def shown_names(values: Mapping[str, str]) -> list[str]:
     )
 
 
+def has_errors(values: Mapping[str, str]) -> bool:
+    """Whether a number has its standard error beside it.
+
+    >>> has_errors({"a": "2", "a_standard_error": "3"}), has_errors({"a": "2"})
+    (True, False)
+    """
+    return any(f"{name}{STANDARD_ERROR}" in values for name in values)
+
+
 def with_error(values: Mapping[str, str], name: str) -> str:
     """Write a number with its standard error, where it has one.
 

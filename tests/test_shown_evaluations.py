@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import bundles
 import pytest
@@ -14,6 +15,7 @@ from ledger_runs import hex_of
 from tampering import private_key
 from test_cli_commands import as_json, codemix
 
+from codemix_cli.entry_text import told_scores
 from codemix_cli.lineage_text import ASCII, told_lineage
 from ledger.dsse import decode_envelope
 from ledger.evaluation import results_digest
@@ -161,14 +163,36 @@ def test_lineage_has_the_evaluations_of_a_run(ledger):
     assert told[4] == ["`-", "evaluation", last[:12], "after", "8", *names[1:]]
 
 
-def test_scores_of_a_run_are_told_with_their_standard_errors(tmp_path):
-    from codemix_cli.entry_text import told_scores
-
+def test_scores_of_a_run_are_told_with_their_standard_errors():
     values = {"accuracy": "0.5", "accuracy_standard_error": "0.125", "loss": "2"}
     told = told_scores([{"suite": "boolq", "step": 3, "values": values}])
     assert told.splitlines()[1:] == [
         "accuracy  0.5000 +- 0.1250",
         "loss                2.0000",
+    ]
+
+
+def test_tasks_that_were_scored_after_the_same_steps_share_a_table():
+    def one(suite: str, step: int, **values: str) -> dict[str, Any]:
+        return {"suite": suite, "step": step, "values": values}
+
+    exact = {"accuracy": "0.5", "accuracy_standard_error": "0.125"}
+    told = told_scores(
+        [
+            *(one("heldout", step, loss="2") for step in (3, 5)),
+            *(one("boolq", step, **exact) for step in (3, 5)),
+            *(one("copa", step, **exact) for step in (3, 5)),
+            one("late", 5, **exact),
+        ]
+    )
+    assert [line.split()[:3] for line in told.split("\n\n")] == [
+        ["heldout", "after", "3"],
+        ["scores", "after", "3"],
+        ["late", "after", "5"],
+    ]
+    assert told.split("\n\n")[1].splitlines()[1:] == [
+        "boolq accuracy  0.5000 +- 0.1250  0.5000 +- 0.1250",
+        "copa accuracy   0.5000 +- 0.1250  0.5000 +- 0.1250",
     ]
 
 
