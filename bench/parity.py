@@ -140,13 +140,14 @@ def _compare_choices(
     if relative > TOLERANCE:
         found.problems.append(f"{one['id']}: likelihoods {mine} and {their}")
     chosen, their_choice = (each.index(max(each)) for each in (mine, their))
+    gap = abs(their[chosen] - their[their_choice])
     found.right_ours += one["values"]["accuracy"]
     found.right_theirs += other["acc"]
     if chosen == their_choice:
         found.same += 1
         if one["values"]["accuracy"] != other["acc"]:
             found.problems.append(f"{one['id']}: the same choice, right for one only")
-    elif abs(their[chosen] - their[their_choice]) <= 2 * max(differences):
+    elif relative <= TOLERANCE and gap <= 2 * max(differences):
         found.ties += 1
     else:
         found.problems.append(f"{one['id']}: choices {chosen} and {their_choice}")
