@@ -10,6 +10,7 @@ from evals.answers import cut_at_stop
 from evals.encoding import encode_pair, encode_prompt
 from evals.harness import AskedTask, declared_task
 from evals.harness_library import harness_facts
+from evals.harness_stock import asked_stock_task, stock_task
 from evals.programs import check_samples, score_completions
 from evals.results import QuestionResult, TaskResult
 from evals.scores import TextCodec
@@ -26,7 +27,8 @@ from runtime.scoring import (
 )
 from runtime.scoring_shapes import scoring_shapes
 from specs.canonical import digest_of
-from specs.errors import InputError
+from specs.errors import InputError, SpecError
+from specs.names import did_you_mean
 from specs.task import Task, task_digest
 
 
@@ -165,7 +167,7 @@ def prepare_task(
     if task.program is not None:
         check_samples(task)
         check_level(sandbox)
-    asked = declared_task(task, rows, shots=shots)
+    asked = _asked(task, rows, shots)
     continuations = []
     too_long: dict[int, int] = {}
     for one in asked.likelihoods:
@@ -204,10 +206,36 @@ def prepare_task(
     )
 
 
+def _asked(task: Task, rows: Sequence[Row], shots: Sequence[Row] | None) -> AskedTask:
+    if task.lm_eval is None:
+        return declared_task(task, rows, shots=shots)
+    stock = stock_task(task.lm_eval.task)
+    if task.lm_eval.sha256 != stock.digest:
+        raise InputError(
+            f"lm-eval's definition of {stock.name} is not the pinned one: its digest "
+            f"is {stock.digest}, the lock has {task.lm_eval.sha256}",
+            path=f"tasks.{task.name}",
+            fix="install the lm-eval that it was pinned with",
+        )
+    asked = asked_stock_task(stock, rows, limit=task.limit)
+    # What its metrics are called shows in results alone; better now than after hours.
+    silent = [(0.0, False)] * len(asked.likelihoods)
+    known = asked.score(silent or [""] * len(asked.generations))[0].values
+    if task.lm_eval.score not in known:
+        raise SpecError(
+            f"lm-eval's task {stock.name} has no metric {task.lm_eval.score!r}",
+            path=f"tasks.{task.name}.lm_eval.score",
+            fix=did_you_mean(task.lm_eval.score, sorted(known)),
+        )
+    return asked
+
+
 def main_metric(task: Task) -> str:
     """Return the metric that stands for a task in averages."""
     if task.choices is not None:
         return task.choices.score
+    if task.lm_eval is not None:
+        return task.lm_eval.score
     if task.program is not None:
         return f"pass@{task.program.k[0]}"
     return "exact_match" if task.answer is not None else "tokens"

@@ -121,7 +121,7 @@ class _Declared:
         else:
             names = evaluation.tasks or ()
         read = self.read(item, list(enumerate(names)))
-        tasks = [_limited(task, limit) for task in read]
+        tasks = [_limited(task, limit) for task in self._defined(read)]
         for task in tasks:
             other = self.tasks.setdefault(task.name, task)
             if other != task:
@@ -143,6 +143,13 @@ class _Declared:
             )
         )
 
+    def _defined(self, tasks: Iterator[Task]) -> Iterator[Task]:
+        for task in tasks:
+            try:
+                yield _with_definition(task)
+            except CodemixError as error:
+                self.problems += error.problems
+
     def read(self, item: int, names: Sequence[tuple[int, str]]) -> Iterator[Task]:
         """Yield the tasks of some names, each with its place in the item's list."""
         for place, name in names:
@@ -159,6 +166,25 @@ class _Declared:
                     self.problems.append(problem)
             except CodemixError as error:
                 self.problems += error.problems
+
+
+def _with_definition(task: Task) -> Task:
+    """Pin the definition of lm-eval that a task takes its questions' form from."""
+    if task.lm_eval is None:
+        return task
+    from evals.harness_stock import stock_task
+
+    stock = stock_task(task.lm_eval.task)
+    if task.lm_eval.sha256 not in (None, stock.digest):
+        raise SpecError(
+            f"lm-eval's definition of {stock.name} that is installed has the digest "
+            f"{stock.digest}, the task declares {task.lm_eval.sha256}",
+            path=f"tasks.{task.name}.lm_eval.sha256",
+            fix="install the lm-eval that it was declared with, or declare this digest "
+            "and raise the task's version",
+        )
+    pinned = task.lm_eval.model_copy(update={"sha256": stock.digest})
+    return task.model_copy(update={"lm_eval": pinned})
 
 
 def _limited(task: Task, limit: int | None) -> Task:

@@ -29,8 +29,8 @@ from runtime.sandbox.probe import check_level
 from runtime.sandbox.programs import run_programs
 from runtime.sandbox.values import Level, Limits, Outcome, Program, Run, SandboxFacts
 from specs.errors import InputError, SpecError
-from specs.task import Program as ProgramWay
 from specs.task import Task
+from specs.task_ways import Program as ProgramWay
 
 CLOCK_PER_CPU = 3
 """Seconds of the clock for one of processor time, so that verdicts hold under load."""

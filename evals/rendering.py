@@ -120,6 +120,7 @@ def task_templates(task: Task) -> list[tuple[str, str]]:
 
 def rendered_prompt(task: Task, row: Row, *, place: Place = NOWHERE) -> str:
     """Return what the model sees before a continuation, without solved examples."""
+    assert task.prompt is not None, "a definition of lm-eval has its own prompt"
     return render(task.prompt, row, place=place.at("prompt"))
 
 

@@ -1,8 +1,9 @@
 """The language of evaluation tasks: what is asked, how it is scored, what is pinned.
 
-A task is a YAML file, checked like a spec. It asks its questions in one of four ways:
+A task is a YAML file, checked like a spec. It asks its questions in one of five ways:
 `choices` (the likeliest of several), `answer` (generated text against right answers),
-`program` (generated code against tests) or `reply` (generated text, for a judge).
+`program` (generated code against tests), `reply` (generated text, for a judge) or
+`lm_eval` (as lm-evaluation-harness defines it).
 
 Templates are Jinja, rendered in a sandbox with the fields of one row as variables.
 """
@@ -17,17 +18,15 @@ from specs.base import SpecValue
 from specs.canonical import digest_of
 from specs.quantities import Location, Whole
 from specs.rules import broken
+from specs.task_ways import Answer, Choices, Program, Reply, Stock, Template
 
 TASK_VERSION = 1
-
-Template = Annotated[str, Field(examples=["Question: {{ question }}\nAnswer:"])]
-"""Jinja, with the fields of a row as variables."""
 
 TaskName = Annotated[
     str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64, examples=["boolq"])
 ]
 
-WAYS = ("choices", "answer", "program", "reply")
+WAYS = ("choices", "answer", "program", "reply", "lm_eval")
 """The ways to ask; a task has exactly one of them."""
 
 
@@ -75,91 +74,6 @@ class Shots(SpecValue):
     """Between examples, and before the question."""
 
 
-class Choices(SpecValue):
-    """The likeliest of several continuations."""
-
-    texts: Annotated[tuple[Template, ...], Field(strict=False)] | Template
-    """The continuations: templates, or one template that names a list of a row."""
-
-    right: Template
-    """Renders to the index of the right one, from 0."""
-
-    contexts: Annotated[tuple[Template, ...], Field(strict=False)] | None = None
-    """Where the choice is in the middle: a prompt per choice, and `texts` holds the one
-    continuation whose likelihood is compared."""
-
-    delimiter: str = " "
-    """Between the prompt and a continuation."""
-
-    score: Literal["accuracy", "accuracy_per_character", "accuracy_per_byte"] = (
-        "accuracy"
-    )
-    """Which of the numbers stands for the task in averages; all are reported."""
-
-
-class Answer(SpecValue):
-    """A generated answer, right if it equals one of several after normalising."""
-
-    accepted: Template
-    """Names the list of right answers of a row, or renders to the only one."""
-
-    stop: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-    """Strings at which generation ends; they are not part of the answer."""
-
-    max_tokens: Whole = 32
-    """Tokens generated at most."""
-
-    normalise: Annotated[
-        tuple[Literal["lower", "punctuation", "articles", "spaces"], ...],
-        Field(strict=False),
-    ] = ()
-    """What is taken out of both sides before they are compared, in this order."""
-
-
-class Program(SpecValue):
-    """A generated program, right if its tests pass."""
-
-    source: Template
-    """The program that is run; `completion` is what was generated."""
-
-    solution: Template
-    """A completion that must pass: the task is checked with it."""
-
-    stop: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
-    """Strings at which generation ends; they are not part of the completion."""
-
-    max_tokens: Whole = 512
-    """Tokens generated at most."""
-
-    samples: Whole = 1
-    """Completions per question."""
-
-    k: Annotated[tuple[Whole, ...], Field(strict=False, min_length=1)] = (1,)
-    """pass@k for these; the first stands for the task in averages."""
-
-    temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """0: the likeliest token always."""
-
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the probability from which a token is drawn, likeliest first."""
-
-    seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
-    """Until a program counts as failed."""
-
-
-class Reply(SpecValue):
-    """A generated reply, compared with another's by a judge."""
-
-    reference: Template | None = None
-    """A reply to compare with where there is no other model; null: there is none."""
-
-    stop: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    """Strings at which generation ends; they are not part of the reply."""
-
-    max_tokens: Whole = 512
-    """Tokens generated at most."""
-
-
 class Overlap(SpecValue):
     """How a question is looked for in training text."""
 
@@ -192,8 +106,8 @@ class Task(SpecValue):
     data: TaskData
     """The questions."""
 
-    prompt: Template
-    """What the model sees before a continuation."""
+    prompt: Template | None = None
+    """What the model sees before a continuation; required but by `lm_eval`."""
 
     choices: Choices | None = None
     """Asks for the likeliest of several."""
@@ -206,6 +120,9 @@ class Task(SpecValue):
 
     reply: Reply | None = None
     """Asks for a text that a judge compares."""
+
+    lm_eval: Stock | None = None
+    """Asks what lm-evaluation-harness asks."""
 
     shots: Shots = Shots()
     """Solved examples before each question."""
@@ -231,6 +148,18 @@ class Task(SpecValue):
             raise broken(
                 f"must ask in one way, got {got}", f"keep one of {', '.join(WAYS)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_own_prompt_or_that_of_a_definition(self) -> Self:
+        if self.lm_eval is None and self.prompt is None:
+            raise broken("is required", "add 'prompt:'", "prompt")
+        if self.lm_eval is not None and self.prompt is not None:
+            what = "can't be beside lm_eval, whose definition has its own"
+            raise broken(what, "delete it", "prompt")
+        if self.lm_eval is not None and self.shots.number:
+            what = "can't be beside lm_eval, whose definition has its own"
+            raise broken(what, "delete it", "shots")
         return self
 
     @property

@@ -208,3 +208,45 @@ def test_scores_within_a_stage_are_taken_over_where_they_are_asked_for(workspace
     due = [step for step in range(1, 9) if wanted.is_scored_within("sky", step)]
     assert due
     assert not wanted.is_scored_within("heldout", due[0])
+
+
+STOCK = """\
+codemix_task: 1
+name: stock_piqa
+version: 1
+data:
+  file: benchmarks/piqa.jsonl
+  split: validation
+  licence: AFL-3.0
+  fields: [goal, sol1, sol2, label]
+lm_eval: {task: piqa}
+"""
+
+
+def test_a_definition_of_lm_eval_is_pinned_by_its_files(workspace: Path):
+    path = workspace / "tasks" / "stock.yaml"
+    path.write_text(STOCK)
+    spec = spec_with(workspace, {"tasks": ["tasks/stock.yaml"]})
+    task = declared(workspace, spec).tasks["stock_piqa"]
+    assert task.lm_eval is not None
+    assert task.lm_eval.sha256 is not None
+    path.write_text(STOCK.replace("piqa}", f"piqa, sha256: {'a' * 64}}}"))
+    with pytest.raises(SpecError, match=task.lm_eval.sha256):
+        declared(workspace, spec)
+    path.write_text(STOCK.replace("piqa}", "piqqa}"))
+    with pytest.raises(SpecError, match="defines no task 'piqqa'"):
+        declared(workspace, spec)
+
+
+def test_a_task_has_its_own_prompt_or_that_of_a_definition(workspace: Path):
+    (workspace / "tasks" / "both.yaml").write_text(STOCK + 'prompt: "{{ goal }}"\n')
+    (workspace / "tasks" / "none.yaml").write_text(
+        "".join(line for line in TASK.splitlines(True) if not line.startswith("prompt"))
+    )
+    names = ["tasks/both.yaml", "tasks/none.yaml"]
+    with pytest.raises(SpecError) as caught:
+        declared(workspace, spec_with(workspace, {"tasks": names}))
+    assert [one.what for one in caught.value.problems] == [
+        "can't be beside lm_eval, whose definition has its own",
+        "is required",
+    ]

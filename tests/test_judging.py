@@ -27,7 +27,8 @@ from evals.judging.resampling import length_controlled_rate, raw_rate
 from evals.judging.win_rate import WinRate
 from evals.results import QuestionResult, TaskResult
 from specs.errors import InputError, RunError
-from specs.task import Answer, Reply, Task
+from specs.task import Task
+from specs.task_ways import Answer, Reply
 
 JUDGES = Path(__file__).resolve().parent.parent / "evals" / "judges"
 
