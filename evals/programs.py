@@ -10,13 +10,13 @@ the task's own, and only what the solution itself defines is asked of a candidat
 from __future__ import annotations
 
 import ast
-import math
 import symtable
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evals.pass_at_k import pass_at_k
 from evals.rendering import (
     NOWHERE,
     Place,
@@ -28,7 +28,7 @@ from evals.results import QuestionResult
 from runtime.sandbox.probe import check_level
 from runtime.sandbox.programs import run_programs
 from runtime.sandbox.values import Level, Limits, Outcome, Program, Run, SandboxFacts
-from specs.errors import InputError, SpecError
+from specs.errors import InputError, RunError, SpecError
 from specs.task import Task
 from specs.task_ways import Program as ProgramWay
 
@@ -73,25 +73,6 @@ class Question:
         )
 
 
-def pass_at_k(num_samples: int, num_passed: int, k: int) -> float:
-    """Chance that at least one of k samples passes, without bias.
-
-    1 - C(n - c, k) / C(n, k), of Chen et al. 2021, whole numbers up to one division.
-
-    Args:
-        num_samples: n, at least k.
-        num_passed: c of the n.
-        k: At least 1.
-
-    >>> pass_at_k(10, 3, 1), pass_at_k(2, 1, 2), pass_at_k(5, 0, 3)
-    (0.3, 1.0, 0.0)
-    """
-    if not 1 <= k <= num_samples or not 0 <= num_passed <= num_samples:
-        raise ValueError(f"pass@{k} of {num_passed} passed among {num_samples}")
-    ways = math.comb(num_samples, k)
-    return (ways - math.comb(num_samples - num_passed, k)) / ways
-
-
 def check_samples(task: Task, *, file: str | None = None) -> None:
     """Refuse a task that asks for pass@k of more samples than it draws.
 
@@ -132,6 +113,7 @@ def score_completions(
     Raises:
         SpecError: The task's program can't be taken apart.
         InputError: A row does not fit its task, or there is no sandbox.
+        RunError: The sandbox could not be started for some.
     """
     check_samples(task)
     way = _way(task)
@@ -144,13 +126,7 @@ def score_completions(
     for row, row_id, samples in zip(rows, ids, completions, strict=True):
         question = question_of(task, row, place=Place(row=int(row_id)))
         programs += [question.program(text, name=row_id) for text in samples]
-    runs = run_programs(
-        programs,
-        limits=_limits(way),
-        minimum=minimum,
-        workers=workers,
-        progress=progress,
-    )
+    runs = _run(programs, way, minimum, workers, progress)
     return ProgramScores(
         questions=tuple(
             _result(task, row, row_id, samples, runs[at : at + way.samples])
@@ -183,13 +159,7 @@ def check_solutions(
         solution = rendered_solution(task, row, place=place)
         question = question_of(task, row, place=place)
         programs.append(question.program(solution, name=str(index)))
-    runs = run_programs(
-        programs,
-        limits=_limits(_way(task)),
-        minimum=minimum,
-        workers=workers,
-        progress=progress,
-    )
+    runs = _run(programs, _way(task), minimum, workers, progress)
     outcomes = {index: run.outcome for index, run in enumerate(runs)}
     return {at: one for at, one in outcomes.items() if one.verdict != "passed"}
 
@@ -235,8 +205,31 @@ def _way(task: Task) -> ProgramWay:
     return task.program
 
 
-def _limits(way: ProgramWay) -> Limits:
-    return Limits(cpu_seconds=way.seconds, seconds=CLOCK_PER_CPU * way.seconds)
+def _run(
+    programs: Sequence[Program],
+    way: ProgramWay,
+    minimum: Level,
+    workers: int | None,
+    progress: Callable[[int], None] | None,
+) -> list[Run]:
+    """Run programs; a sandbox that does not start says nothing of them."""
+    seconds = CLOCK_PER_CPU * way.seconds
+    runs = run_programs(
+        programs,
+        limits=Limits(cpu_seconds=way.seconds, seconds=seconds),
+        minimum=minimum,
+        workers=workers,
+        progress=progress,
+    )
+    refused = [run for run in runs if run.outcome.verdict == "refused-by-sandbox"]
+    if refused:
+        said = (refused[0].output_tail.strip() or refused[0].outcome.reason)[-300:]
+        raise RunError(
+            f"the sandbox did not start for {len(refused)} of {len(runs)} programs: "
+            f"{said}",
+            fix="free memory and processes, and score again; `codemix doctor` tries it",
+        )
+    return runs
 
 
 def _around(task: Task, row: Row, place: Place) -> tuple[str, str]:

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from sandboxes import require_sandbox
 
 from evals.catalogue import shipped_task
+from evals.pass_at_k import pass_at_k
 from evals.programs import (
     check_samples,
     check_solutions,
-    pass_at_k,
     question_of,
     score_completions,
 )
-from specs.errors import InputError, SpecError
+from runtime.sandbox import process
+from specs.errors import InputError, RunError, SpecError
 from specs.task import Task
 
 # Of the form of HumanEval: a helper, then a function to complete.
@@ -118,6 +119,16 @@ def test_each_question_gets_its_share_of_samples_that_pass() -> None:
     assert told[0]["completion"] == samples[0]
     assert scores.main == "pass@1"
     assert scores.sandbox.level == "bubblewrap"
+
+
+def test_a_sandbox_that_does_not_start_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    require_sandbox()
+    # As if what starts it had vanished in between.
+    monkeypatch.setattr(process, "start_command", lambda *_, **__: ["false"])
+    with pytest.raises(RunError, match=r"did not start for 1 of 1 programs"):
+        score_completions(like_humaneval(), [DOUBLED], [["    return 4\n"]])
 
 
 def test_setup_code_runs_after_the_candidate_that_it_needs() -> None:

@@ -104,7 +104,8 @@ def start_command(way: Way, *, code: str, disk_bytes: int, filter_fd: int) -> li
     if interpreter.loader:
         real = os.path.realpath(interpreter.loader)
         command += ["--ro-bind", real, interpreter.loader]
-    command += ["--dev", "/dev", "--remount-ro", "/dev"]
+    # Python needs no other device, and each mount costs a program time.
+    command += ["--dev-bind", "/dev/null", "/dev/null"]
     command += ["--size", str(disk_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"]
     command += ["--remount-ro", "/", "--seccomp", str(filter_fd)]
     return [*command, f"{INSIDE}/{interpreter.executable}", *FLAGS, "-c", code]
