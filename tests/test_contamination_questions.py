@@ -66,6 +66,13 @@ def test_texts_of_a_question_are_looked_for_by_themselves() -> None:
     ]
 
 
+def test_labels_around_a_question_are_not_looked_for() -> None:
+    asked = f"Question: {words(12)}?\nAnswer:"
+    assert texts_of(index_of([asked], ngram=8)) == [("0", "ngram", words(12))]
+    other = f"Question {words(12)}"
+    assert texts_of(index_of([other], ngram=8)) == [("0", "ngram", other.lower())]
+
+
 def test_short_question_is_looked_for_by_its_longest_text() -> None:
     task = task_of("quiz", ["hint", "question"])
     row = {"hint": words(5), "question": words(6), "answers": ["x"]}
@@ -126,6 +133,7 @@ def test_scores_are_split_by_what_was_found() -> None:
     nothing = OverlapCounts(found=0, share=0, ngram=0, whole=0, common=0, answer_near=0)
     overlap = TaskOverlap(
         task="quiz",
+        data=None,
         ngram=9,
         is_ngram_given=False,
         questions=9,

@@ -15,7 +15,7 @@ from evals.contamination.characters import by_the_rules, normalise
 from evals.contamination.matches import Matcher
 from evals.contamination.needles import QuestionIndex
 from evals.contamination.scan import Findings, Scanned, Scanner
-from evals.contamination.words import words_of
+from evals.contamination.words import find_words, words_of
 
 QUESTION = "Which river did the old ferryman cross by night, and for whom did he wait?"
 FILLER = "nothing of that sort is said here at all "
@@ -38,6 +38,10 @@ def longest(index: QuestionIndex, findings: Findings) -> dict[int, int]:
             number = match.needle.number
             best[number] = max(best.get(number, 0), match.num_words)
     return best
+
+
+def answered(findings: Findings) -> list[tuple[int, ...]]:
+    return [document.answered for document in findings.found]
 
 
 def found_lines(findings: Findings) -> list[int]:
@@ -97,15 +101,32 @@ def test_whole_question_at_a_border_of_documents_is_not_found() -> None:
 @pytest.mark.parametrize("gap", [0, 49, 50, 51])
 def test_answer_counts_as_near_within_its_window(gap: int) -> None:
     index = index_of([QUESTION], answers=["The Styx!"])
-    near = scan(index, [f"{QUESTION} {'so ' * gap}the styx"]).answered
+    near = answered(scan(index, [f"{QUESTION} {'so ' * gap}the styx", QUESTION]))
     # "the styx" are two words, and the window holds 50.
-    assert near == ((0,) if gap <= 48 else ())
+    assert near == [(0,) if gap <= 48 else (), ()]
 
 
 def test_answer_within_the_question_itself_is_not_near() -> None:
     index = index_of([QUESTION], answers=["ferryman"])
-    assert scan(index, [QUESTION, "the ferryman"]).answered == ()
-    assert scan(index, [f"{QUESTION} ferryman"]).answered == (0,)
+    assert answered(scan(index, [QUESTION, "the ferryman"])) == [()]
+    assert answered(scan(index, [f"{QUESTION} ferryman"])) == [(0,)]
+
+
+def test_part_of_a_word_is_no_answer() -> None:
+    index = index_of([QUESTION], answers=["styx"])
+    assert answered(scan(index, [f"{QUESTION} Styxes, prestyx"])) == [()]
+
+
+@pytest.mark.parametrize("words", [4, 20])
+def test_words_with_equal_hashes_are_not_taken_for_each_other(words: int) -> None:
+    # Only the ends of long words are hashed; what is between is compared.
+    asked = " ".join(["beginningOFtheending"] * words)
+    other = asked.replace("OF", "TO")
+    hashes = [find_words(normalise(one.encode())).hashes_W for one in (asked, other)]
+    assert hashes[0].tolist() == hashes[1].tolist()
+    index = index_of([asked])
+    assert scan(index, [other]).found == ()
+    assert found_lines(scan(index, [other, asked])) == [2]
 
 
 def test_document_of_megabytes_without_a_space_is_scanned() -> None:
@@ -173,6 +194,27 @@ def test_words_are_those_of_the_plain_rules(text: str, filler: str) -> None:
     whole = f"{filler}{text}{filler}{text}"
     wanted = [word.encode() for word in plain_words(whole) if word]
     assert words_of(whole) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\u00df", ["ss"]),
+        ("\u1100\u1161 = \uac00", ["\uac00", "\uac00"]),
+        ("\uff76\uff9e", ["\u30ac"]),
+        ("e\u0301\u00ad\u00e9", ["\u00e9\u00e9"]),
+        ("=\u0338", []),
+        ("\u00bd \u2122 \u2026", ["1", "2", "tm"]),
+    ],
+)
+def test_characters_that_become_others_do_so_anywhere(
+    text: str, words: list[str]
+) -> None:
+    filler = "word " * 300
+    encoded = [word.encode() for word in words]
+    assert words_of(text) == encoded
+    assert words_of(f"{text} {filler}") == [*encoded, *[b"word"] * 300]
+    assert words_of(f"{filler}{text}") == [*[b"word"] * 300, *encoded]
 
 
 def test_each_character_is_as_the_plain_rules_say() -> None:

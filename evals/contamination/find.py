@@ -131,6 +131,7 @@ class FoundQuestions:
         names = [source.source for source in self.tally.scan.sources]
         return TaskOverlap(
             task=task.name,
+            data=task.data,
             ngram=task.ngram,
             is_ngram_given=task.is_ngram_given,
             questions=task.questions,

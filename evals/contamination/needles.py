@@ -49,6 +49,8 @@ class IndexedTask(Value):
     """The texts of one task."""
 
     name: str
+    data: str | None
+    """Digest of the rows, as the task is pinned."""
     ngram: int
     """Words in a row that count as found."""
     is_ngram_given: bool
@@ -126,6 +128,7 @@ def _index_task(task: Task, rows: Sequence[Row]) -> IndexedTask:
             too_short.append(str(number))
     return IndexedTask(
         name=task.name,
+        data=task.data.sha256,
         ngram=ngram,
         is_ngram_given=task.contamination.ngram is not None,
         questions=len(rows),
@@ -154,8 +157,21 @@ def _chosen(
 
 def _texts(row: Row, fields: Sequence[str]) -> list[tuple[str, list[bytes]]]:
     return [
-        (field, words_of(text)) for field in fields for text in _strings(row[field])
+        (field, _without_labels(words_of(text)))
+        for field in fields
+        for text in _strings(row[field])
     ]
+
+
+def _without_labels(words: list[bytes]) -> list[bytes]:
+    r"""Take off what publishers put around questions, and nobody else does.
+
+    >>> _without_labels(words_of("Question: Who was it?\nAnswer:"))
+    [b'who', b'was', b'it']
+    """
+    if words[:1] == [b"question"] and words[-1:] == [b"answer"]:
+        return words[1:-1]
+    return words
 
 
 def _strings(value: object) -> Iterator[str]:

@@ -69,6 +69,8 @@ class TaskOverlap(Value):
     """What was found of one task."""
 
     task: str
+    data: str | None
+    """Digest of its rows, as the task is pinned."""
     ngram: int
     """Words in a row that count as found."""
     is_ngram_given: bool

@@ -60,6 +60,8 @@ class FoundDocument(Value):
     """SHA-256 of its text as it was scanned, UTF-8."""
     passages: tuple[int, ...]
     """Places among the passages of the shard."""
+    answered: tuple[int, ...]
+    """Numbers of needles that are found in it with an answer near."""
 
 
 class Findings(Value):
@@ -74,8 +76,6 @@ class Findings(Value):
     passages: tuple[tuple[int, str], ...]
     """Words of the anchors that it was found by, 0 for a whole text; its words."""
     found: tuple[FoundDocument, ...]
-    answered: tuple[int, ...]
-    """Numbers of needles that were found with an answer near."""
 
 
 class Scanner:
@@ -113,12 +113,11 @@ class Scanner:
         document = text.document_at(passage.start)
         shard.add(document, passage.anchor, joined)
         for match in matches:
-            number = match.needle.number
-            if match.is_found and match.needle.answers and number not in shard.answered:
+            if match.is_found and match.needle.answers:
                 start = passage.start + match.start
                 context = text.around(document, start, start + match.num_words)
                 if any(_holds(context, answer) for answer in match.needle.answers):
-                    shard.answered.add(number)
+                    shard.add_answered(document, match.needle.number)
 
     def _passages(self, text: _Batch) -> Iterator[_Passage]:
         """Yield what may match, the passages of each table in the order of the text."""
@@ -190,16 +189,20 @@ class _Shard:
 
     def __init__(self) -> None:
         self.text_bytes = 0
-        self.answered: set[int] = set()
         self._documents = 0
         self._passages: dict[tuple[int, bytes], int] = {}
         self._found: list[FoundDocument] = []
         self._batch: dict[int, set[int]] = {}
+        self._answered: dict[int, set[int]] = {}
 
     def add(self, document: int, anchor: int, text: bytes) -> None:
         """Note a passage of a document of the current batch."""
         place = self._passages.setdefault((anchor, text), len(self._passages))
         self._batch.setdefault(document, set()).add(place)
+
+    def add_answered(self, document: int, needle: int) -> None:
+        """Note a needle that is in a document of the current batch with its answer."""
+        self._answered.setdefault(document, set()).add(needle)
 
     def finish(self, batch: list[Scanned]) -> None:
         """Note the documents of the current batch."""
@@ -211,9 +214,11 @@ class _Shard:
                 place=self._documents + index,
                 text_sha256=hashlib.sha256(document.text).hexdigest(),
                 passages=tuple(sorted(passages)),
+                answered=tuple(sorted(self._answered.get(index, ()))),
             )
             self._found.append(found)
         self._batch.clear()
+        self._answered.clear()
         self._documents += len(batch)
         self.text_bytes += sum(len(document.text) for document in batch)
 
@@ -231,7 +236,6 @@ class _Shard:
                 )
                 for one in self._found
             ),
-            answered=tuple(sorted(self.answered)),
         )
 
 

@@ -76,12 +76,9 @@ class Tally:
                 for match in self._matches(anchor, text):
                     tally = tallies.setdefault(_question(match), QuestionTally())
                     self._add(tally, match, text, source, document)
-            for number in findings.answered:
+            for number in {one for found in documents for one in found.answered}:
                 needle = self._matcher.needles[number]
-                known = tallies.get((needle.task, needle.question))
-                # Its document may be one that the plan does not reach.
-                if known is not None and source in known.found:
-                    known.answered.add(source)
+                tallies[needle.task, needle.question].answered.add(source)
         return tallies
 
     def documents(self) -> Iterator[OverlappingDocument]:
