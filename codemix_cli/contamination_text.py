@@ -72,7 +72,7 @@ def _counts(one: dict[str, Any]) -> list[str]:
     found = f"{one['found']:,}"
     return [
         found,
-        f"{one['share']:.1%}",
+        f"{one['share']:.2%}",
         f"{one['common']:,}",
         f"{one['answer_near']:,}",
     ]
@@ -101,14 +101,7 @@ def _samples(task: dict[str, Any]) -> list[list[str]]:
 
 
 def _told_scores(scores: list[dict[str, Any]]) -> str:
-    header = [
-        "score",
-        "all",
-        "without found",
-        "without, but common",
-        "found",
-        "too short",
-    ]
+    header = ["score", "all", "not found", "not found or common", "found", "too short"]
     kinds = ("all", "clean", "clean_but_common", "overlapping", "too_short")
     rows = [
         [f"{one['task']} {one['metric']}", *(_estimate(one[kind]) for kind in kinds)]

@@ -16,13 +16,17 @@ from contamination_cases import Study, make_study, rows_of, task_of
 from data_workspace import sentences
 
 import runtime.shards
+from codemix_cli.contamination_text import told_contamination
 from evals.contamination import collect
+from evals.contamination.clean import clean_scores
 from evals.contamination.collect import scan_sources
 from evals.contamination.find import FoundQuestions
 from evals.contamination.jobs import is_prepared
 from evals.contamination.needles import index_questions
+from evals.contamination.of_run import RunContamination
 from evals.contamination.tally import Tally
 from evals.contamination.trained import trained_tokens
+from evals.results import QuestionResult, TaskResult
 from runtime.progress import Progress
 from runtime.splits import Splitter
 from runtime.tokenizer import load_tokenizer, tokenizer_path
@@ -150,6 +154,44 @@ def test_report_is_a_value_with_a_digest(found: FoundQuestions) -> None:
     assert report.digest == found.report().digest
 
 
+SHOWN = """\
+source read from documents bytes trained on
+code text 40 12.0K -
+task source questions N too short found share common answer near
+quiz all 5 8 1 3 60.00% 1 1
+code 2 40.00% 1 1
+quiz 2 4 text data/text.jsonl:4 who painted the ceiling
+score all not found not found or common found too short
+quiz exact_match 40.00 +- 24.49 (5) 100.00 (1) 100.00 +- 0.00 (2) \
+0.00 +- 0.00 (2) 0.00 (1)
+"""
+
+
+def test_report_is_told_with_evidence_and_scores(found: FoundQuestions) -> None:
+    report = found.report()
+    result = TaskResult(
+        task="quiz",
+        fingerprint="f",
+        main="exact_match",
+        chance=0.0,
+        questions=tuple(
+            QuestionResult(
+                id=str(n), values={"exact_match": float(n % 2)}, cluster=None, output={}
+            )
+            for n in range(5)
+        ),
+    )
+    told = RunContamination(
+        entry=None,
+        contamination=report,
+        scores=(clean_scores(result, report.tasks[0]),),
+    )
+    shown = told_contamination(told.to_json())
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    for line in SHOWN.splitlines():
+        assert line in lines
+
+
 def test_several_workers_and_other_shards_give_equal_bytes(
     tmp_path: Path, found: FoundQuestions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,6 +220,7 @@ runtime.shards.MIN_SHARD_BYTES = 4000
 from pathlib import Path
 from contamination_cases import make_study
 from evals.contamination.collect import scan_sources
+from evals.contamination.of_run import RunContamination
 from evals.contamination.needles import index_questions
 from test_contamination_sources import TASKS, documents
 
@@ -295,6 +338,19 @@ def test_progress_ends_at_all_bytes(tmp_path: Path) -> None:
     done: Sequence[int] = [one.done_bytes for one in told]
     assert done == sorted(done)
     assert told[-1].done_bytes == told[-1].total_bytes > 0
+
+
+@pytest.mark.usefixtures("here")
+def test_evidence_is_the_longest_match_then_the_first_document(tmp_path: Path) -> None:
+    part = PLANTED.replace("old", "young")
+    sources: dict[str, list[str | bytes]] = {
+        "code": [part, f"well, {part}"],
+        "text": ["none", part, PLANTED, PLANTED],
+    }
+    (task,) = find(make_study(tmp_path, sources, holdout=0)).report().tasks
+    (overlap,) = task.overlaps
+    assert (overlap.longest, overlap.sources) == (15, ("code", "text"))
+    assert (overlap.evidence.source, overlap.evidence.number) == ("text", 3)
 
 
 @pytest.mark.usefixtures("here")
