@@ -186,13 +186,18 @@ class Study:
 
 
 def make_study(
-    folder: Path, sources: dict[str, list[str | bytes]], **options: Any
+    folder: Path,
+    sources: dict[str, list[str | bytes]],
+    *,
+    stages: Sequence[Any] | None = None,
+    **options: Any,
 ) -> Study:
     """Pin a source per list of documents.
 
     Args:
         folder: The workspace.
         sources: Name -> documents; bytes are whole lines of the file as they are.
+        stages: Of the spec; null: a single one.
         options: Added to each source of the spec.
     """
     inputs = {}
@@ -218,6 +223,7 @@ def make_study(
     spec = write_spec(
         folder,
         {name: {"uri": f"data/{name}.jsonl", **options} for name in sources},
+        **({} if stages is None else {"stages": stages}),
     )
     experiment = experiment_of(spec)
     lock = Lock(lock=1, codemix="0", inputs=inputs)

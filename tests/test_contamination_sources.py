@@ -27,6 +27,8 @@ from evals.contamination.of_run import RunContamination
 from evals.contamination.tally import Tally
 from evals.contamination.trained import trained_tokens
 from evals.results import QuestionResult, TaskResult
+from runtime.mixture import Mixture
+from runtime.prepared import open_stores
 from runtime.progress import Progress
 from runtime.splits import Splitter
 from runtime.tokenizer import load_tokenizer, tokenizer_path
@@ -321,6 +323,40 @@ def test_documents_that_the_plan_never_reads_are_not_counted(tmp_path: Path) -> 
     assert share is not None
     assert 0 < share < 0.4
     assert 0 < len(list(found.documents())) < 150
+
+
+def test_document_is_trained_on_if_any_row_holds_a_token_of_it(
+    tmp_path: Path,
+) -> None:
+    rate = {"schedule": "constant", "peak": 0.001}
+    stage = {"mixture": {"code": 1}, "learning_rate": rate, "tokens": 240}
+    long = {"batch": {"sequences": 2, "length": 24, "lane": 1}, "optimizer": "keep"}
+    study = make_study(
+        tmp_path,
+        {"code": [text[:24] for text in sentences(300)]},
+        stages=[{**stage, "name": "short"}, {**stage, **long, "name": "long"}],
+        holdout=0,
+    ).prepared()
+    plan = study.plan
+    store = open_stores(plan, study.lock, study.workspace, "train")["code"]
+    mixture = Mixture(plan, {"code": store.num_tokens})
+    seen: set[int] = set()
+    for step in range(plan.num_steps):
+        rows = mixture.at(step)
+        for start in rows.start_token.tolist():
+            # The last token of a row has the one behind it as its label.
+            seen.update(range(start, start + rows.sequence_length + 1))
+    trained = trained_tokens(plan, study.lock, study.workspace)["code"]
+    shards = store.manifest.splits["train"].shards
+    places = [(s, n) for s, one in enumerate(shards) for n in range(one.num_documents)]
+    told = [trained.has_document(*place) for place in places]
+    wanted = [
+        not seen.isdisjoint(range(document.start_token, document.stop_token))
+        for document in store.documents
+    ]
+    assert len(shards) > 1
+    assert 0 < sum(wanted) < len(wanted)
+    assert told == wanted
 
 
 @pytest.mark.usefixtures("here")
