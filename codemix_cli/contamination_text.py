@@ -20,9 +20,9 @@ def told_contamination(data: dict[str, Any]) -> str:
     """Tell what was found.
 
     Args:
-        data: `evals.contamination.of_run.RunContamination` as JSON.
+        data: `evals.contamination_of.FoundContamination` as JSON.
     """
-    report = data["contamination"]
+    report = data["report"]
     parts = [_told_sources(report["sources"]), _told_tasks(report)]
     if report["not_looked_for"]:
         names = ", ".join(report["not_looked_for"])

@@ -9,9 +9,9 @@ from evals.contamination.clean import CleanScores, clean_scores
 from evals.contamination.find import look_for_questions
 from evals.contamination.report import Contamination
 from evals.pinned_tasks import pinned_tasks
-from evals.results import TaskResult, result_in
-from ledger.evaluations import scores_of
-from ledger.store import Ledger
+from evals.results import result_in
+from ledger.evaluation import Evaluation as RecordedScores
+from ledger.evaluations import FoundScore, scores_of
 from runtime.kept_run import SPEC_SUFFIXES, KeptRun, find_kept_run
 from runtime.progress import Listener, ignore_progress
 from specs.base import Value
@@ -28,7 +28,7 @@ class FoundContamination(Value):
     subject: str | None
     """Digest of the run's entry; null: a spec was looked at."""
     step: int | None
-    """Steps done, of the scores."""
+    """Steps done, of the scores; null: there are no weights to score."""
     report: Contamination
     scores: tuple[CleanScores, ...]
     """Of the tasks that the ledger has results of."""
@@ -80,31 +80,37 @@ def contamination_of(
         progress=progress,
     )
     report = found.report()
-    step = None if run is None else run.ended_stages[-1].stop_step
+    if run is None or not run.ended_stages:
+        digest = None if run is None else run.stored.digest
+        return FoundContamination(subject=digest, step=None, report=report, scores=())
     return FoundContamination(
-        subject=None if run is None else run.stored.digest,
-        step=step,
+        subject=run.stored.digest,
+        step=run.ended_stages[-1].stop_step,
         report=report,
-        scores=() if run is None else _scores(run, report),
+        scores=_scores(run, report),
     )
 
 
 def _scores(run: KeptRun, report: Contamination) -> tuple[CleanScores, ...]:
     """Split the scores of a run's last weights by what was found."""
     found = []
-    results = _results(run.ledger, run.stored.digest)
+    scores = scores_of(run.ledger, run.stored.digest)
     for overlap in report.tasks:
-        result = results.get(overlap.task)
-        if result is not None:
-            found.append(clean_scores(result, overlap))
+        one = scores.get(overlap.task)
+        # Other rows of the same name have other questions at the same places.
+        if one is None or overlap.data is None or _rows_of(one, run) != overlap.data:
+            continue
+        assert one.score.detail is not None, "a score on rows has its questions"
+        result = result_in(run.ledger.objects.get_json(one.score.detail))
+        found.append(clean_scores(result, overlap))
     return tuple(found)
 
 
-def _results(ledger: Ledger, digest: str) -> dict[str, TaskResult]:
-    """Return task -> its results per question, of the last weights of a run."""
-    results = {}
-    for name, found in scores_of(ledger, digest).items():
-        if found.fingerprint is not None and found.score.detail is not None:
-            detail = ledger.objects.get_json(found.score.detail)
-            results[name] = result_in(detail)
-    return results
+def _rows_of(one: FoundScore, run: KeptRun) -> str | None:
+    """Return the digest of the rows that a score was asked on; null: of none."""
+    if one.kind == "run":
+        task = run.lock.benchmarks.tasks.get(one.task)
+        return None if task is None else task.data.sha256
+    evaluation = run.ledger.read(one.source)
+    assert isinstance(evaluation, RecordedScores)
+    return next((task.data for task in evaluation.tasks if task.name == one.task), None)

@@ -204,6 +204,7 @@ def test_words_are_those_of_the_plain_rules(text: str, filler: str) -> None:
         ("\uff76\uff9e", ["\u30ac"]),
         ("e\u0301\u00ad\u00e9", ["\u00e9\u00e9"]),
         ("=\u0338", []),
+        ("\u05d0\u0591\u05b0", ["\u05d0\u05b0\u0591"]),
         ("\u00bd \u2122 \u2026", ["1", "2", "tm"]),
     ],
 )

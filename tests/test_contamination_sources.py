@@ -23,9 +23,9 @@ from evals.contamination.collect import scan_sources
 from evals.contamination.find import FoundQuestions
 from evals.contamination.jobs import is_prepared
 from evals.contamination.needles import index_questions
-from evals.contamination.of_run import RunContamination
 from evals.contamination.tally import Tally
 from evals.contamination.trained import trained_tokens
+from evals.contamination_of import FoundContamination
 from evals.results import QuestionResult, TaskResult
 from runtime.mixture import Mixture
 from runtime.prepared import open_stores
@@ -183,9 +183,10 @@ def test_report_is_told_with_evidence_and_scores(found: FoundQuestions) -> None:
             for n in range(5)
         ),
     )
-    told = RunContamination(
-        entry=None,
-        contamination=report,
+    told = FoundContamination(
+        subject=None,
+        step=None,
+        report=report,
         scores=(clean_scores(result, report.tasks[0]),),
     )
     shown = told_contamination(told.to_json())
@@ -222,7 +223,6 @@ runtime.shards.MIN_SHARD_BYTES = 4000
 from pathlib import Path
 from contamination_cases import make_study
 from evals.contamination.collect import scan_sources
-from evals.contamination.of_run import RunContamination
 from evals.contamination.needles import index_questions
 from test_contamination_sources import TASKS, documents
 
