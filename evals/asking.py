@@ -29,7 +29,7 @@ from runtime.scoring_shapes import scoring_shapes
 from specs.canonical import digest_of
 from specs.errors import InputError, SpecError
 from specs.names import did_you_mean
-from specs.task import Task, task_digest
+from specs.task import Task, task_digest, what_counts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +75,10 @@ class PreparedTask:
                 "how": self.how(length),
             }
         )
+
+    def what(self) -> dict[str, Any]:
+        """Tell what is asked: all that counts of the declaration, and the texts."""
+        return {**what_counts(self.task), "requests": self.asked.requests_digest}
 
     def how(self, length: int) -> dict[str, Any]:
         """Tell how the model is asked, beyond what the declaration says."""

@@ -14,8 +14,7 @@ from typing import Any
 from evals.asking import PreparedTask, prepare_task
 from evals.results import TaskResult
 from evals.scores import Score, TextCodec
-from evals.statistics.macro import chance_corrected, macro_average
-from evals.statistics.means import Estimate, estimate
+from evals.statistics.score_table import averages_of, estimates_of
 from runtime.question_rows import read_rows
 from runtime.sandbox.values import Level
 from runtime.scoring import ScoredModel
@@ -42,6 +41,7 @@ class PreparedBenchmarks:
         scores = [
             score_of(
                 results[name],
+                asked=self.tasks[name].what(),
                 how=self.tasks[name].how(model.length),
                 prompts_cut=self.tasks[name].num_cut(model.length),
             )
@@ -128,32 +128,15 @@ def average_of(suite: str, results: Sequence[TaskResult]) -> Score:
     Values: `average`, and `above_chance`, where guessing is 0 and all right is 1; each
     with its `_standard_error`.
     """
-    mains = {one.task: estimates_of(one)[one.main] for one in results}
-    corrected = {
-        one.task: chance_corrected(mains[one.task], one.chance) for one in results
-    }
+    average, over_chance = averages_of(results)
+    averages = {"average": average, "above_chance": over_chance}
     values: dict[str, float] = {}
-    averages = {
-        "average": macro_average(mains),
-        "above_chance": macro_average(corrected),
-    }
-    for name, average in averages.items():
-        values[name] = average.mean
-        if average.standard_error is not None:
-            values[f"{name}_standard_error"] = average.standard_error
+    for name, one in averages.items():
+        values[name] = one.mean
+        if one.standard_error is not None:
+            values[f"{name}_standard_error"] = one.standard_error
     detail = {
         "tasks": {one.task: one.fingerprint for one in results},
-        **{name: average.to_json() for name, average in averages.items()},
+        **{name: one.to_json() for name, one in averages.items()},
     }
     return Score(suite=suite, values=values, detail=detail)
-
-
-def estimates_of(result: TaskResult) -> dict[str, Estimate]:
-    """Return metric -> its mean over the questions, with its error."""
-    clusters = [question.cluster for question in result.questions]
-    return {
-        metric: estimate(
-            [question.values[metric] for question in result.questions], clusters
-        )
-        for metric in sorted(result.questions[0].values)
-    }

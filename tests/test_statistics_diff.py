@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import evaluated
 import ledger_runs
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from evals.statistics.compared import ScoreComparison, Side, corrected
 from evals.statistics.diff import BenchmarkDiff, diff
 from evals.statistics.families import holm
 from evals.statistics.paired import paired_difference
+from evals.statistics.sides import Scored, sides_of
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
 from specs.benchmarks import Asked, Benchmarks
@@ -259,7 +261,7 @@ def train(
     spec = {"name": name, "seed": seed}
     # What tells the recipes apart.
     spec["sources"] = {"text": {"uri": "data/*.txt", "max_epochs": epochs}}
-    lock = ledger_runs.lock().model_copy(
+    lock = ledger_runs.lock(fields.get("content", "text")).model_copy(
         update={"benchmarks": fields.get("benchmarks", BENCHMARKS)}
     )
 
@@ -269,7 +271,9 @@ def train(
         for task in ("copa", "sciq"):
             values = answers(task, name, step, rate=rate)
             mean = sum(values) / len(values)
-            detail = {**result_of(task, values).to_json(), "more": 1}
+            fingerprint = hex_of("task", task, *fields.get("asked", ()))
+            result = result_of(task, values, fingerprint)
+            detail = {**result.to_json(), "more": 1}
             recorder.scores(step, task, {"accuracy": mean}, detail)
         recorder.scores(step, "mine", {"average": 0.5}, {})
         return hex_of("weights", name, step)
@@ -324,14 +328,68 @@ def test_diff_takes_the_other_seeds_of_the_ledger_along(workspace: Path) -> None
     assert "differences over seeds and questions; seeds on either side: 3 and 3" in told
 
 
+def test_runs_of_other_bytes_are_no_repeats(workspace: Path) -> None:
+    for name, seed, content in (("was-1", 1, "text"), ("was-2", 2, "other")):
+        train(workspace, name, seed, 0.4, epochs=100, content=content)
+    train(workspace, "now", 1, 0.6, epochs=99)
+    for one in last(diff(("was-1", "now")).benchmarks).tasks:
+        assert one.was_seeds.num_seeds == 1
+
+
+def test_seeds_that_were_asked_otherwise_are_no_repeats() -> None:
+    def scored(*fingerprints: str) -> Scored:
+        results = [
+            {"t": {each: result_of("t", answers(each), each)}} for each in fingerprints
+        ]
+        return Scored(results[0], tuple(results[1:]), asked={}, suites={})
+
+    was, now = sides_of(scored("one", "two", "one"), scored("one"))
+    assert [run["t"].fingerprint for run in was.runs if run] == ["one", "one"]
+    assert len(now.runs) == 1
+
+
+def test_result_that_both_were_asked_alike_is_chosen() -> None:
+    def scored(*fingerprints: str) -> Scored:
+        found = {each: result_of("t", answers(each), each) for each in fingerprints}
+        return Scored({"t": found}, (), asked={}, suites={})
+
+    was, now = sides_of(scored("old", "both", "new"), scored("both", "other"))
+    assert was.runs[0]["t"].fingerprint == now.runs[0]["t"].fingerprint == "both"
+    was, now = sides_of(scored("old", "new"), scored("other"))
+    assert was.runs[0]["t"].fingerprint == "new"
+
+
+def test_evaluations_made_later_are_compared_with_their_suites(
+    workspace: Path,
+) -> None:
+    ledger = Ledger.open(workspace)
+    boolq = evaluated.BOOLQ
+    for name, rate in (("was", 0.4), ("now", 0.7)):
+        digest = train(workspace, name, 1, rate, epochs=100 if name == "was" else 99)
+        values = answers("boolq", name, rate=rate)
+        detail = result_of("boolq", values, boolq.fingerprint).to_json()
+        score = evaluated.Score("boolq", {"accuracy": sum(values) / COUNT}, detail)
+        evaluated.evaluate(ledger, digest, name=name, tasks=[boolq], scores=[score])
+    found = last(diff(("was", "now")).benchmarks)
+    assert [one.name for one in found.tasks] == ["boolq", "copa", "sciq"]
+    assert [one.name for one in found.averages] == ["mine", "quick"]
+    known = answers("boolq", "was", rate=0.4), answers("boolq", "now", rate=0.7)
+    assert found.tasks[0].runs == paired_difference(*known, [None] * COUNT)
+
+
 def test_diff_says_what_is_not_compared(workspace: Path) -> None:
     train(workspace, "was", 1, 0.4, epochs=100)
-    other = BENCHMARKS.model_copy(update={"asked": ()})
-    train(workspace, "now", 1, 0.6, epochs=99, benchmarks=other)
-    assert codemix("diff", "was", "now").output.count("not compared: ") == 0
-    assert "mine" not in [
-        one.name for one in last(diff(("was", "now")).benchmarks).averages
-    ]
+    tasks = {"copa": task_of("copa", "Q: {{ question }}"), "sciq": task_of("sciq")}
+    other = BENCHMARKS.model_copy(update={"tasks": tasks})
+    train(workspace, "now", 1, 0.6, epochs=99, benchmarks=other, asked=("otherwise",))
+    told = codemix("diff", "was", "now").output
+    assert (
+        "not compared: copa, asked otherwise: prompt: "
+        "{{ question }} -> Q: {{ question }}\n"
+    ) in told
+    assert "not compared: mine, asked otherwise: tasks: " in told
+    # The same declaration under another fingerprint.
+    assert "~: the same data and prompts, but in other shapes or by other code" in told
 
 
 def test_damaged_results_are_not_compared(workspace: Path) -> None:
@@ -371,3 +429,16 @@ def test_entries_without_results_per_question_have_no_benchmarks(
         ledger_runs.play(recorder, run_facts=facts)
     assert diff(("was", "now")).benchmarks == ()
     assert "benchmarks" not in codemix("diff", "was", "now").output
+
+
+def test_results_of_another_form_are_an_error_that_helps(workspace: Path) -> None:
+    ledger = Ledger.open(workspace)
+    for name, epochs in (("was", 100), ("now", 99)):
+        digest = train(workspace, name, 1, 0.4, epochs=epochs)
+        score = evaluated.score(evaluated.BOOLQ, answers("boolq"))
+        evaluated.evaluate(
+            ledger, digest, name=name, tasks=[evaluated.BOOLQ], scores=[score]
+        )
+    told = codemix("diff", "was", "now")
+    assert told.exit_code == 4
+    assert "the results of boolq are not as this codemix writes them" in told.output

@@ -268,6 +268,18 @@ def test_macro_average_at_a_bound_is_not_certain() -> None:
     assert (found.low, found.high) == pytest.approx((0.5 - high / 2, 0.5 + high / 2))
 
 
+def test_macro_average_adds_the_arms_of_intervals_in_squares() -> None:
+    tasks = {
+        "rare": estimate([1.0] + [0.0] * 39, [None] * 40),
+        "most": estimate([1.0, 1.0, 1.0, 0.0] * 20, [None] * 80),
+    }
+    below = [one.mean - one.low for one in tasks.values() if one.low is not None]
+    above = [one.high - one.mean for one in tasks.values() if one.high is not None]
+    found = macro_average(tasks)
+    assert found.low == pytest.approx(found.mean - math.hypot(*below) / 2)
+    assert found.high == pytest.approx(found.mean + math.hypot(*above) / 2)
+
+
 def test_chance_is_0_and_all_right_is_1() -> None:
     found = chance_corrected(estimate([1.0, 0.0, 0.0, 0.0] * 9, [None] * 36), 0.25)
     assert found.mean == 0

@@ -9,6 +9,7 @@ from codemix_cli.evaluation_text import told_recorded
 from codemix_cli.output import Command, Result
 from codemix_cli.progress import listener, open_meter
 from codemix_cli.reading import devices_option, entry_argument, workspace_here
+from codemix_cli.score_table_text import told_score_table
 
 
 @click.command(cls=Command, example="codemix eval quickstart --suite world-knowledge")
@@ -54,6 +55,7 @@ def command(
             raise click.UsageError("--limit and --stage need --suite or --task")
         return _again(entry, devices)
     from evals.evaluator import Evaluator
+    from evals.statistics.score_table import table_of
     from ledger.signing import key_of_environment
     from runtime.rescoring import record, rescore
     from specs.evaluation import Evaluation
@@ -73,6 +75,7 @@ def command(
         )
     recorded = record(rescored, key_of_environment())
     document = recorded.entry.to_json()
+    table = table_of(rescored.scores, rescored.benchmarks.asked).to_json()
     disagreements = [str(one) for one in recorded.disagreements]
     return Result(
         data={
@@ -80,8 +83,16 @@ def command(
             "is_new": recorded.is_new,
             "disagreements": disagreements,
             **{key: document[key] for key in _SHOWN},
+            "table": table,
         },
-        text=told_recorded(recorded.digest, document, recorded.is_new, disagreements),
+        text="\n\n".join(
+            [
+                told_recorded(
+                    recorded.digest, document, recorded.is_new, disagreements
+                ),
+                told_score_table(table),
+            ]
+        ),
         ok=not disagreements,
         next_command=f"codemix ledger show {document['subject'][:12]}",
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from evals.results import TaskResult, result_in
 from evals.statistics.asked import HowAsked
 from evals.statistics.compared import Side
@@ -22,6 +24,7 @@ from ledger.repeats import find_repeats
 from ledger.store import Ledger
 from ledger.task_results import is_task_result
 from specs.benchmarks import Benchmarks
+from specs.errors import InputError
 from specs.lock import Lock
 from specs.task import what_counts
 
@@ -96,7 +99,15 @@ def task_results(scores: Sequence[FoundScore], objects: ObjectStore) -> Results:
         detail = objects.get_json(one.score.detail)
         if not is_task_result(detail):
             continue
-        result = result_in(detail)
+        try:
+            result = result_in(detail)
+        except ValidationError as error:
+            raise InputError(
+                f"the results of {one.task} are not as this codemix writes them: "
+                f"{error.errors()[0]['msg']}",
+                file=f"object {one.score.detail.sha256[:12]}",
+                fix="codemix ledger verify says more",
+            ) from None
         by_fingerprint = found.setdefault(one.task, {})
         by_fingerprint.pop(result.fingerprint, None)
         by_fingerprint[result.fingerprint] = result
