@@ -34,7 +34,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "tied_embeddings": False,
         "attention_mask": "document",
     },
-    "one key head": {"kv_heads": 1, "compute": "bfloat16"},
+    "shared": {"kv_heads": 1, "compute": "bfloat16"},
     "tensor": {"vocab_size": 96, "kv_heads": 2, "tensor": 2},
 }
 

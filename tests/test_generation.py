@@ -21,7 +21,7 @@ from specs.errors import InputError, RunError
 HOT = Sampling(seed=3, temperature=1.0, top_p=0.9)
 
 
-@pytest.fixture(scope="module", params=["parallel", "sequential", "one key head"])
+@pytest.fixture(scope="module", params=["parallel", "sequential", "shared"])
 def asked(request: pytest.FixtureRequest) -> Tiny:
     return tiny(request.param)
 
@@ -60,7 +60,7 @@ def test_greedy_answers_take_the_likeliest_token_of_a_pass_without_cache(
         assert len(answer) == prompt.max_tokens or likeliest[-1] == EOS
 
 
-@pytest.mark.parametrize("kind", ["parallel", "sequential", "one key head"])
+@pytest.mark.parametrize("kind", ["parallel", "sequential", "shared"])
 def test_logits_with_a_cache_are_those_without(kind: str) -> None:
     asked = tiny(kind)
     programs = asked.model._programs.generation.programs
@@ -77,7 +77,7 @@ def test_logits_with_a_cache_are_those_without(kind: str) -> None:
     )
     wanted = np.stack([asked.logits(row) for row in tokens.tolist()])
     # The same sums in another order; bfloat16 keeps 8 bits of what passes between.
-    tolerance = 0.05 if kind == "one key head" else 2e-5
+    tolerance = 0.05 if kind == "shared" else 2e-5
     np.testing.assert_allclose(found, wanted[:, 11], atol=tolerance)
     first = programs.asked.plan.model.attention_mask == "document"
     first_B = np.full(2, 11 if first else 0, np.int32)  # EOS is at 10
@@ -215,4 +215,4 @@ def test_only_the_likeliest_share_is_drawn_from() -> None:
 
 
 def test_every_model_of_these_tests_is_asked() -> None:
-    assert {"parallel", "sequential", "one key head", "tensor"} == set(MODELS)
+    assert {"parallel", "sequential", "shared", "tensor"} == set(MODELS)
