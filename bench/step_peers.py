@@ -51,7 +51,7 @@ def build_codemix(size: Size, *, determinism: str) -> tuple[Step, int]:
     from runtime.state import build_layout, initial_state
     from runtime.train_step import build_train_step, read_output
 
-    plan = _plan(size, determinism)
+    plan = build_plan(size, determinism)
     stage = plan.stages[0]
     layout = build_layout(plan, stage, build_mesh(plan))
     state = initial_state(plan, layout)
@@ -154,7 +154,8 @@ def serve(peer: str, size: Size) -> None:
         )
 
 
-def _plan(size: Size, determinism: str) -> Plan:
+def build_plan(size: Size, determinism: str) -> Plan:
+    """Plan one step of a size."""
     from specs.costs import parameter_count
     from specs.plan import (
         Plan,
