@@ -9,11 +9,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from asked_models import EOS, LENGTH, MODELS, Tiny, tiny
+from asked_models import EOS, LENGTH, Tiny, tiny
 
 from runtime.asked_weights import here
 from runtime.generation_choice import Draw, drawn, likeliest
 from runtime.generation_layers import next_logits, prompt_logits
+from runtime.scored_model import AskedModel
 from runtime.scoring import GREEDY, Prompt, Sampling, room_for_prompt
 from runtime.scoring_shapes import LANE_ROWS
 from specs.errors import InputError, RunError
@@ -21,14 +22,16 @@ from specs.errors import InputError, RunError
 HOT = Sampling(seed=3, temperature=1.0, top_p=0.9)
 
 
-@pytest.fixture(scope="module", params=["parallel", "sequential", "shared"])
-def asked(request: pytest.FixtureRequest) -> Tiny:
-    return tiny(request.param)
-
-
 @pytest.fixture(scope="module")
 def small() -> Tiny:
     return tiny()
+
+
+@pytest.fixture(
+    params=["parallel", "sequential", pytest.param("shared", marks=pytest.mark.slow)]
+)
+def asked(request: pytest.FixtureRequest, small: Tiny) -> Tiny:
+    return small if request.param == "parallel" else tiny(request.param)
 
 
 def never(tokens: Sequence[int]) -> bool:
@@ -60,6 +63,7 @@ def test_greedy_answers_take_the_likeliest_token_of_a_pass_without_cache(
         assert len(answer) == prompt.max_tokens or likeliest[-1] == EOS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parallel", "sequential", "shared"])
 def test_logits_with_a_cache_are_those_without(kind: str) -> None:
     asked = tiny(kind)
@@ -155,29 +159,22 @@ def test_an_answer_that_leaves_no_room_for_a_prompt_is_refused(small: Tiny) -> N
         )
 
 
-def test_weights_that_have_diverged_are_refused() -> None:
-    broken = tiny()
-    broken.model._weights = {
-        name: x * np.float32(np.nan) for name, x in broken.model._weights.items()
-    }
+def test_weights_that_have_diverged_are_refused(small: Tiny) -> None:
+    weights = small.model._weights
+    broken = AskedModel(
+        small.model._programs, {k: x * np.float32(np.nan) for k, x in weights.items()}
+    )
     for sampling in (GREEDY, HOT):
         with pytest.raises(RunError, match="not finite"):
-            broken.model.generate([prompt_of("a", 3)], sampling=sampling, is_done=never)
-
-
-def test_nothing_is_compiled_before_it_is_asked_for() -> None:
-    model = tiny().model
-    programs = model._programs.generation.programs
-    model.continuations([])
-    assert programs._compiled == {}
-    model.generate([prompt_of("a", 3)], sampling=GREEDY, is_done=never)
-    names = {name[0] for name in programs._compiled}
-    assert names == {"hold", "empty", "read", "go on"}
+            broken.generate([prompt_of("a", 3)], sampling=sampling, is_done=never)
 
 
 def test_of_equal_logits_the_first_is_taken() -> None:
     logits = jnp.array([[0.0, 2.0, 2.0], [1.0, -1.0, 0.0], [np.nan, 0.0, 0.0]])
     assert likeliest(logits).tolist() == [1, 0, 3]
+
+
+draw_all = jax.jit(drawn)
 
 
 def draws(logits: Sequence[float], temperature: float, top_p: float) -> np.ndarray:
@@ -190,7 +187,7 @@ def draws(logits: Sequence[float], temperature: float, top_p: float) -> np.ndarr
         top_p=jnp.float32(top_p),
     )
     rows = jnp.tile(jnp.array([logits], jnp.float32), (count, 1))
-    return np.bincount(drawn(rows, draw), minlength=len(logits)) / count
+    return np.bincount(draw_all(rows, draw), minlength=len(logits)) / count
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -212,7 +209,3 @@ def test_only_the_likeliest_share_is_drawn_from() -> None:
         assert (shares > 0).tolist() == [n < kept for n in range(4)]
     atol = 5 * 0.5 / np.sqrt(20_000)
     np.testing.assert_allclose(draws(logits, 1.0, 0.6), [0.625, 0.375, 0, 0], atol=atol)
-
-
-def test_every_model_of_these_tests_is_asked() -> None:
-    assert {"parallel", "sequential", "shared", "tensor"} == set(MODELS)

@@ -10,7 +10,10 @@ from runtime.scoring import Continuation
 from runtime.scoring_shapes import rows_of, scoring_shapes, width_of, widths
 
 
-@pytest.fixture(scope="module", params=["parallel", "sequential"])
+@pytest.fixture(
+    scope="module",
+    params=["sequential", pytest.param("parallel", marks=pytest.mark.slow)],
+)
 def asked(request: pytest.FixtureRequest) -> Tiny:
     return tiny(request.param)
 
@@ -70,6 +73,11 @@ def test_a_result_is_a_function_of_its_request_alone(asked: Tiny) -> None:
     assert all(same)
     assert alone[0].losses.tobytes() == together[77].losses.tobytes()
     assert len({one.losses.tobytes() for one in together}) == len(requests)
+
+
+def test_who_only_scores_pays_for_no_generation(asked: Tiny) -> None:
+    asked.model.continuations([request_of(9, 5)])
+    assert asked.model._programs.generation.programs._compiled == {}
 
 
 def test_a_context_too_long_is_cut_from_the_left(asked: Tiny) -> None:

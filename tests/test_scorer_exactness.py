@@ -64,9 +64,7 @@ def differences(found: Found, kind: str) -> list[str]:
 @pytest.fixture(scope="module")
 def found() -> Found:
     """Results of the quick cases."""
-    return found_for(
-        {1: ["parallel 1 step"], 2: ["parallel 2 step"], 4: ["parallel 4 layer"]}
-    )
+    return found_for({1: ["parallel 1 step"], 4: ["parallel 4 layer"]})
 
 
 def test_losses_and_answers_are_the_same_on_any_devices(found: Found) -> None:
@@ -87,7 +85,7 @@ def test_every_way_to_lay_weights_gives_the_same(kind: str) -> None:
     found = found_for(
         {
             1: [f"{kind} 1 step"],
-            2: [f"{kind} 2 layer"],
+            2: [f"{kind} 2 layer", f"{kind} 2 step"],
             4: [f"{kind} 4 step", f"{kind} 4 slices"],
             8: [f"{kind} 8 layer", f"{kind} 8 step"],
         }
