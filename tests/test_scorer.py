@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from asked_models import EOS, LENGTH, Tiny, tiny
 
+from runtime.loss import ranked_losses
 from runtime.scoring import Continuation
 from runtime.scoring_shapes import rows_of, scoring_shapes, width_of, widths
+from runtime.spread import ALONE
 
 
 @pytest.fixture(
@@ -57,6 +60,16 @@ def test_a_likeliest_continuation_is_told_as_such(asked: Tiny) -> None:
         [True] * 3,
         [True, True, False],
     ]
+
+
+def test_of_equal_tokens_the_first_is_the_likeliest() -> None:
+    # Tokens 1 and 2 have the same logit, above those of 0 and 3.
+    output_VD = jnp.array([[0.0], [2.0], [2.0], [1.0]], jnp.float32)
+    hidden_TD = jnp.ones((4, 1), jnp.float32)
+    labels_T = jnp.arange(4, dtype=jnp.int32)
+    losses, is_likeliest = ranked_losses(hidden_TD, output_VD, labels_T, 4, ALONE)
+    assert losses[1] == losses[2] < losses[3] < losses[0]
+    assert is_likeliest.tolist() == [False, True, False, False]
 
 
 def test_a_result_is_a_function_of_its_request_alone(asked: Tiny) -> None:
