@@ -190,12 +190,13 @@ def _theirs(
     arguments: argparse.Namespace,
 ) -> dict[str, list[dict[str, Any]]]:
     """Export, ask lm-eval in a process of its own, and read what it logged."""
-    from evals.bridge import PREFIX, BridgedTask, write_bridge
+    from evals.bridge import PREFIX, write_bridge
+    from evals.pinned_tasks import PinnedTask
     from runtime.question_rows import read_rows
     from runtime.results import export
 
     tasks = [
-        BridgedTask(task=task, rows=read_rows(workspace / task.data.file, task.data))
+        PinnedTask(task=task, rows=read_rows(workspace / task.data.file, task.data))
         for task in rescored.benchmarks.tasks.values()
     ]
     export(entry, workspace=workspace, folder=folder / "exported")

@@ -17,6 +17,7 @@ from typing import Any
 
 from evals.harness import AskedTask, declared_task
 from evals.harness_form import NAMES
+from evals.pinned_tasks import PinnedTask
 from evals.rendering import Row, rendered_accepted, rendered_choices
 from specs.atomic import write_atomically
 from specs.errors import InputError, Problem
@@ -29,16 +30,6 @@ ARTICLES = r"\b(?:The |the |An |A |a |an )"
 """What the step `articles` takes out, in lm-eval's terms."""
 
 _BATCH_SIZE = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class BridgedTask:
-    """A task, and the rows that it is asked of."""
-
-    task: Task
-    rows: Sequence[Row]
-    shots: Sequence[Row] | None = None
-    """Rows of `shots.data`; null where the task's own are used."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +47,7 @@ class Bridge:
 
 
 def write_bridge(
-    folder: Path, tasks: Sequence[BridgedTask], *, exported: Path
+    folder: Path, tasks: Sequence[PinnedTask], *, exported: Path
 ) -> Bridge:
     """Write definitions and questions for `lm_eval --include_path`.
 
@@ -99,6 +90,10 @@ def _problems(task: Task) -> list[Problem]:
         found.append(("program", what, "leave the task out"))
     if task.reply is not None:
         found.append(("reply", "lm-eval has no judge", "leave the task out"))
+    if task.lm_eval is not None:
+        what = "is lm-eval's own definition"
+        fix = f"leave the task out, and ask lm-eval for {task.lm_eval.task}"
+        found.append(("lm_eval", what, fix))
     steps = () if task.answer is None else task.answer.normalise
     if "spaces" in steps or "articles" in steps[1:]:
         what = f"lm-eval can't compare answers after {', '.join(steps)}"
@@ -119,7 +114,7 @@ def _parquet(questions: list[dict[str, Any]]) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _questions(bridged: BridgedTask) -> list[dict[str, Any]]:
+def _questions(bridged: PinnedTask) -> list[dict[str, Any]]:
     task = bridged.task
     asked = declared_task(task, bridged.rows, shots=bridged.shots)
     rows = [bridged.rows[int(one)] for one in asked.ids]

@@ -23,7 +23,7 @@ class PinnedTask:
     task: Task
     """With the digest of its rows."""
     rows: Sequence[Row]
-    shots: Sequence[Row] | None
+    shots: Sequence[Row] | None = None
     """Rows of its examples; null where they are the task's own."""
 
 

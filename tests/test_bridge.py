@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from eval_tasks import ANSWER, rows, task
 
-from evals.bridge import BridgedTask, write_bridge
+from evals.bridge import write_bridge
 from evals.harness import declared_task
+from evals.pinned_tasks import PinnedTask
 from specs.errors import InputError
 from specs.task import Task
 
@@ -56,7 +57,7 @@ def theirs(folder: Path, name: str, cache: Path) -> Any:
 def bridged(tmp_path: Path) -> Path:
     write_bridge(
         tmp_path / "bridge",
-        [BridgedTask(task=one, rows=ROWS) for one in TASKS],
+        [PinnedTask(task=one, rows=ROWS) for one in TASKS],
         exported=tmp_path / "model",
     )
     return tmp_path / "bridge"
@@ -107,7 +108,7 @@ def test_lm_eval_asks_and_scores_the_same(
 def test_command_names_model_tasks_and_folder(tmp_path: Path) -> None:
     bridge = write_bridge(
         tmp_path / "with space",
-        [BridgedTask(task=TASKS[0], rows=ROWS)],
+        [PinnedTask(task=TASKS[0], rows=ROWS)],
         exported=tmp_path / "model",
     )
     assert shlex.split(bridge.shell) == list(bridge.command)
@@ -122,7 +123,7 @@ def test_command_names_model_tasks_and_folder(tmp_path: Path) -> None:
 
 
 def test_bridge_of_the_same_questions_has_the_same_bytes(tmp_path: Path) -> None:
-    one = BridgedTask(task=TASKS[3], rows=ROWS)
+    one = PinnedTask(task=TASKS[3], rows=ROWS)
     first, second = (
         {
             path.name: path.read_bytes()
@@ -154,7 +155,7 @@ def test_bridge_of_the_same_questions_has_the_same_bytes(tmp_path: Path) -> None
 def test_what_lm_eval_can_not_do_is_refused(
     tmp_path: Path, changes: dict[str, Any], what: str
 ) -> None:
-    one = BridgedTask(task=task(choices=None, **changes), rows=ROWS)
+    one = PinnedTask(task=task(choices=None, **changes), rows=ROWS)
     with pytest.raises(InputError, match=what):
         write_bridge(tmp_path / "bridge", [one], exported=tmp_path)
     assert not (tmp_path / "bridge").exists()
