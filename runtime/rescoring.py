@@ -114,6 +114,7 @@ def record(rescored: Rescored, key: SigningKey | None = None) -> RecordedEvaluat
                 version=task.version,
                 fingerprint=str(details[name]["fingerprint"]),
                 data=task.data.sha256,
+                main=str(details[name]["main"]),
             )
             for name, task in tasks.items()
         ],
