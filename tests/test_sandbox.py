@@ -27,6 +27,8 @@ SQUARE = "def solve(x):\n    return x * x\n"
         ("def solve(x):\n    return 1 / 0\n", "failed"),
         ("def solve(x) return\n", "failed"),
         ("other = 1\n", "failed"),
+        # Annotations are evaluated: no `__future__` of our own files is inherited.
+        ("def solve(x: Unknown):\n    return 4\n", "failed"),
         ("import no_such_module\n", "failed"),
         ("def solve(x):\n    return [0] * 10**11\n", "out-of-memory"),
         ("def solve(x):\n    print('x' * 10**7)\n", "too-much-output"),
@@ -70,6 +72,12 @@ try: solve(1)
 except ValueError as error: assert str(error) == 'no'
 else: assert False
 """
+
+
+def test_tests_that_hand_over_what_can_not_travel_are_told() -> None:
+    one = run("def solve(f): return f(1)", "assert solve(lambda x: x + 1) == 2")
+    assert one.outcome.verdict == "failed"
+    assert one.outcome.reason == "the tests hand over a function, which can't travel"
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,10 @@ def test_a_daemon_ends_with_its_program() -> None:
     wait_until_gone(name)
 
 
-@pytest.mark.parametrize("kill_signal", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "kill_signal",
+    [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+)
 def test_programs_end_with_their_caller(kill_signal: int) -> None:
     require_sandbox()
     name = f"orphan-{secrets.token_hex(3)}"

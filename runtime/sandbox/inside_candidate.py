@@ -38,6 +38,11 @@ ASKED: dict[str, Callable[..., Any]] = {
 }
 
 
+def execute(source: str, name: str, defined: dict[str, Any]) -> None:
+    """Run code as a module of its own, with no `__future__` of this file."""
+    exec(compile(source, name, "exec", dont_inherit=True), defined)
+
+
 def send(descriptor: int, message: bytes) -> None:
     """Write a message, its length first."""
     data = b"%08x" % len(message) + message
@@ -112,7 +117,7 @@ def serve(source: str, asked: int, answers: int) -> NoReturn:
             name, given, named = decode(request, objects.find)
             if name == "load":
                 sys.modules["candidate"] = module
-                exec(compile(source, "candidate", "exec"), vars(module))
+                execute(source, "candidate", vars(module))
                 answer = encode(("done", None, None), objects.number)
             elif name == "name":
                 answer = _named(vars(module), given[0], objects)

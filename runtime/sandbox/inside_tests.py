@@ -16,7 +16,7 @@ import os
 import resource
 import sys
 
-from runtime.sandbox.inside_candidate import receive, send, serve
+from runtime.sandbox.inside_candidate import execute, receive, send, serve
 from runtime.sandbox.inside_changes import change
 from runtime.sandbox.inside_values import decode, encode
 
@@ -38,6 +38,10 @@ class CandidateGone(BaseException):
 
 class CandidateLeft(BaseException):
     """It raised what ends an interpreter, such as SystemExit."""
+
+
+class CantTravel(BaseException):
+    """The tests hand over what is no data and not the candidate's, as a function."""
 
 
 class Remote:
@@ -175,7 +179,7 @@ class Missing:
 
 def _number_of_remote(value: Any) -> int:
     if not isinstance(value, Remote):
-        raise TypeError(f"the tests hand over a {type(value).__name__}")
+        raise CantTravel(type(value).__name__)
     return int(object.__getattribute__(value, "_remote_number"))
 
 
@@ -247,13 +251,13 @@ def _judge(
     try:
         candidate.ask("load")
         place = "the task"
-        exec(compile(given, "given", "exec"), defined)
+        execute(given, "given", defined)
         for name in names:
             found = candidate.ask("name", name)
             if found is not Missing:
                 defined[name] = found
         place = "the tests"
-        exec(compile(tests, "tests", "exec"), defined)
+        execute(tests, "tests", defined)
     except BaseException as error:  # noqa: BLE001 - whatever it is, they did not pass
         return _failure(candidate, error, place)
     if candidate.gone:
@@ -264,6 +268,8 @@ def _judge(
 def _failure(candidate: Candidate, error: BaseException, place: str) -> tuple[str, str]:
     if isinstance(error, CandidateGone):
         return "died", f"its process {error}"
+    if isinstance(error, CantTravel):
+        return "failed", f"the tests hand over a {error}, which can't travel"
     kind = type(error).__name__
     if isinstance(error, CandidateLeft):
         kind = str(error)
