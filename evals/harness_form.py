@@ -97,12 +97,11 @@ class HarnessForm:
         if task.choices is None:
             return config | self._generating()
         mean = {"aggregation": "mean", "higher_is_better": True}
-        metrics = ["acc"] if self._has_contexts else list(NAMES)
         return config | {
             "output_type": "multiple_choice",
             "doc_to_choice": self._texts,
             "target_delimiter": task.choices.delimiter,
-            "metric_list": [{"metric": name, **mean} for name in metrics],
+            "metric_list": [{"metric": name, **mean} for name in NAMES],
         }
 
     def cluster(self, row: int) -> str | None:

@@ -209,8 +209,10 @@ def test_answer_is_right_if_it_equals_an_accepted_one(
 
 def test_output_is_the_answer_without_what_follows_the_stop() -> None:
     asked = declared_task(task(choices=None, answer=ANSWER), ROWS[:1])
-    (found,) = asked.score([" it is 0. It was 1"])
+    (found,) = asked.score([" it is 0. It was 1\nor 2"])
     assert found.output == {"texts": [" it is 0"]}
+    (found,) = asked.score([" it is\n0. It was 1"])
+    assert found.output == {"texts": [" it is"]}
 
 
 def test_rows_that_look_like_code_are_text() -> None:
