@@ -13,7 +13,9 @@ import pytest
 from eval_fakes import EOS, ByteCodec
 
 from evals.benchmarks import PreparedBenchmarks, prepare_benchmarks
+from evals.results import result_in
 from evals.scores import Score
+from evals.statistics.asked import Refusal, first_difference
 from ledger.task_results import task_result_problems
 from runtime.scoring import Continuation, ContinuationLosses, Prompt, Sampling
 from specs.benchmarks import Asked, Benchmarks
@@ -196,6 +198,24 @@ def test_the_detail_of_a_score_gives_the_score(tmp_path: Path):
     assert list(problems) == []
     assert score.detail["prompts_cut"] == 0
     assert score.detail["how"]["harness"].keys() == {"lm_eval"}
+
+
+def test_results_say_how_they_were_asked(tmp_path: Path):
+    def difference(one: Task, length: int) -> Refusal | None:
+        details = [
+            prepared(tmp_path, [(each, COLOURS)], asked(0, None, "colour"))
+            .score(Parrot(says=KNOWS.says, length=each_length), [0])[0]
+            .detail
+            for each, each_length in ((COLOUR, 256), (one, length))
+        ]
+        was, now = map(result_in, details)
+        return first_difference(was, now, (details[0]["asked"], details[1]["asked"]))
+
+    # Of another version it may be any question; in other shapes it is the same one.
+    other = difference(COLOUR.model_copy(update={"version": 2}), 256)
+    assert other is not None
+    assert (other.field, other.was, other.now) == ("version", "1", "2")
+    assert difference(COLOUR, 128) is None
 
 
 def test_programs_run_once_per_sample_and_give_pass_at_k(tmp_path: Path):
