@@ -19,6 +19,7 @@ from codemix_cli.wording import duration, scaled
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from evals.judging.panel import JudgingListener, JudgingProgress
     from runtime.progress import (
         Listener,
         Listeners,
@@ -90,6 +91,15 @@ def training_listener(meter: Meter) -> TrainingListener:
         parts = [f"stage {progress.stage}", step, last["loss"], last["pace"]]
         note = "  ".join(part for part in parts if part)
         meter.show("train", progress.step, progress.num_steps, note)
+
+    return listen
+
+
+def judging_listener(meter: Meter) -> JudgingListener:
+    """Return the callback that a judge's answers are reported to."""
+
+    def listen(progress: JudgingProgress) -> None:
+        meter.show("judge", progress.done, progress.total, f"{progress.calls:,} asked")
 
     return listen
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from evaluated import Score, evaluate
-from judge_server import JudgeServer, client_of, judge_server, write_judge
+from judge_server import KEY, JudgeServer, client_of, judge_server, write_judge
 from ledger_runs import facts, hex_of, play
 
+from codemix_cli.main import cli
 from evals.judging.compare import compare_replies
 from evals.judging.judgement import JudgementStore
 from evals.judging.recorded import (
@@ -194,3 +197,77 @@ def test_another_workspace_replays_what_the_ledger_brought(
     )
     assert replayed.to_bytes() == result.to_bytes()
     assert len(server.requests) == calls
+
+
+def test_of_several_answers_the_last_recorded_one_is_restored(
+    workspace: Path, server: JudgeServer
+) -> None:
+    store = JudgementStore.of(workspace)
+    for model in ("alias-1", "alias-2"):
+        server.model = model
+        shutil.rmtree(store.folder, ignore_errors=True)
+        found, result = judged(workspace, server)
+        record_win_rate(result, kept=found.kept, store=store, mode="record")
+    shutil.rmtree(store.folder)
+    assert restore_recorded(found.kept, store) == 2 * len(ROWS)
+    models = {json.loads(p.read_text())["served_model"] for p in files_in(store)}
+    assert models == {"alias-2"}
+
+
+def files_in(store: JudgementStore) -> list[Path]:
+    return list(store.folder.rglob("*.json"))
+
+
+# The command
+
+
+def run_eval(workspace: Path, *arguments: str) -> Any:
+    with chdir(workspace):
+        return CliRunner().invoke(cli, ["eval", "one", *arguments])
+
+
+def test_command_prints_a_win_rate_and_records_it(
+    workspace: Path, server: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_judge(workspace / "judge")
+    (workspace / ".dvc").mkdir()
+    monkeypatch.setenv("CODEMIX_JUDGE_URL", server.url)
+    monkeypatch.setenv("JUDGE_API_KEY", KEY)
+    arguments = ["--task", "ask.yaml", "--judge", "judge/judge.yaml"]
+    first = run_eval(workspace, *arguments, "--against", "two", "--json")
+    assert first.exit_code == 0, first.output
+    told = json.loads(first.stdout)
+    assert told["is_new"]
+    rate = told["win_rate"]
+    assert rate["wins"] + rate["losses"] + rate["ties"] == len(ROWS)
+    monkeypatch.delenv("CODEMIX_JUDGE_URL")
+    shutil.rmtree(JudgementStore.of(workspace).folder)
+    replay = [*arguments, "--against", "two", "--judgements", "replay"]
+    again = run_eval(workspace, *replay)
+    assert again.exit_code == 0, again.output
+    assert "win-rate" in again.stdout
+    assert "one@12." in again.stdout
+    assert len(server.requests) == 2 * len(ROWS)
+    assert (
+        len([1 for line in Ledger.open(workspace).log() if line.kind == "evaluation"])
+        == 3
+    )
+    assert KEY not in first.output + again.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--against", "two"], "--against and --judgements need --judge"),
+        (["--judgements", "replay"], "--against and --judgements need --judge"),
+        (["--judge", "j.yaml"], "--judge needs one --task"),
+        (["--judge", "j.yaml", "--task", "a", "--task", "b"], "--judge needs one"),
+        (["--judge", "j.yaml", "--task", "a", "--suite", "b"], "and no --suite"),
+    ],
+)
+def test_command_says_what_belongs_together(
+    arguments: list[str], what: str, tmp_path: Path
+) -> None:
+    found = run_eval(tmp_path, *arguments)
+    assert found.exit_code == 2
+    assert what in " ".join(found.output.split())

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from codemix_cli.entry_text import told_scores
 from codemix_cli.evaluation_text import told_recorded
 from codemix_cli.output import Command, Result
-from codemix_cli.progress import listener, open_meter
+from codemix_cli.progress import judging_listener, listener, open_meter
 from codemix_cli.reading import devices_option, entry_argument, workspace_here
 from codemix_cli.score_table_text import told_score_table
+from codemix_cli.win_rate_text import told_win_rate
+
+if TYPE_CHECKING:
+    from evals.judging.evaluation import Asked
+    from evals.judging.panel import Mode
 
 
 @click.command(cls=Command, example="codemix eval quickstart --suite world-knowledge")
@@ -33,6 +41,24 @@ from codemix_cli.score_table_text import told_score_table
 @click.option(
     "--stage", metavar="NAME", help="Whose end is scored; by default the last."
 )
+@click.option(
+    "--judge",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Who compares the replies that were given to --task; a YAML file.",
+)
+@click.option(
+    "--against",
+    metavar="ENTRY",
+    help="Whose replies the judge compares with; by default the task's references.",
+)
+@click.option(
+    "--judgements",
+    "mode",
+    type=click.Choice(["record", "replay", "refresh"]),
+    default="record",
+    help="Ask the judge what is not recorded, nothing, or everything again.",
+)
 @devices_option
 def command(
     entry: str,
@@ -40,6 +66,9 @@ def command(
     tasks: tuple[str, ...],
     limit: int | None,
     stage: str | None,
+    judge: Path | None,
+    against: str | None,
+    mode: Mode,
     devices: int | None,
 ) -> Result:
     """Score a checkpoint with suites of one's choice, or again.
@@ -49,7 +78,22 @@ def command(
     ends are scored again with the suites of the spec, and exit code 1 says that a score
     is not the entry's. ENTRY may also be a spec file, whose latest completed run is
     meant, or the folder of a checkpoint.
+
+    With --judge a judge compares the replies that the ledger has of ENTRY with those of
+    --against, and the win-rate is recorded. Both were asked the task before.
     """
+    if judge is not None:
+        if suites or len(tasks) != 1:
+            raise click.UsageError("--judge needs one --task, and no --suite")
+        from evals.judging.evaluation import Asked
+
+        (task,) = tasks
+        asked = Asked(
+            a=entry, b=against, task=task, judge=judge, limit=limit, stage=stage
+        )
+        return _judged(asked, mode, devices)
+    if against is not None or mode != "record":
+        raise click.UsageError("--against and --judgements need --judge")
     if not suites and not tasks:
         if limit is not None or stage is not None:
             raise click.UsageError("--limit and --stage need --suite or --task")
@@ -99,6 +143,33 @@ def command(
 
 
 _SHOWN = ("subject", "stage", "step", "weights_digest", "suites", "tasks", "scores")
+
+
+def _judged(asked: Asked, mode: Mode, devices: int | None) -> Result:
+    """Let a judge compare replies."""
+    from evals.judging.evaluation import judge_replies
+    from ledger.signing import key_of_environment
+
+    with open_meter() as meter:
+        result, recorded = judge_replies(
+            asked,
+            workspace=workspace_here(),
+            mode=mode,
+            num_devices=devices,
+            progress=listener(meter),
+            judging=judging_listener(meter),
+            key=key_of_environment(),
+        )
+    found = result.to_json()
+    return Result(
+        data={
+            "evaluation": recorded.digest,
+            "is_new": recorded.is_new,
+            "win_rate": {name: found[name] for name in found if name != "questions"},
+        },
+        text=told_win_rate(found),
+        next_command=f"codemix ledger show {recorded.digest[:12]}",
+    )
 
 
 def _again(entry: str, devices: int | None) -> Result:

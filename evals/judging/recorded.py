@@ -134,16 +134,15 @@ def record_win_rate(
 def restore_recorded(kept: KeptWeights, store: JudgementStore) -> int:
     """Put all judgements that the ledger has of some weights where they are looked for.
 
+    Where evaluations have several answers to a request, the last one counts.
+
     Returns:
         How many were not there before, such as after an import.
-
-    Raises:
-        CheckFailed: A request is there with another answer.
     """
     ledger = kept.run.ledger
     return sum(
         restore_judgements(ledger.objects.get_json(extra.content), store=store)
-        for _, entry in evaluations_of(ledger, kept.weights.digest)
+        for _, entry in reversed(evaluations_of(ledger, kept.weights.digest))
         for extra in entry.extras
         if extra.name.startswith("judgements/")
     )
