@@ -242,4 +242,4 @@ def main_metric(task: Task) -> str:
         return task.lm_eval.score
     if task.program is not None:
         return f"pass@{task.program.k[0]}"
-    return "exact_match" if task.answer is not None else "tokens"
+    return "exact_match" if task.answer is not None else "characters"

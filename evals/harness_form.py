@@ -129,6 +129,9 @@ class HarnessForm:
             steps = [{"function": "remove_whitespace"}, {"function": "take_first"}]
             config["filter_list"] = [{"name": "answer", "filter": steps}]
             config["process_results"] = self._exact_match
+        if task.reply is not None:
+            # How good a reply is, only a judge can say.
+            config["process_results"] = _characters
         return config
 
     def _examples(self, doc: Doc, number: int) -> list[Doc]:
@@ -187,3 +190,7 @@ class HarnessForm:
 
     def _place(self, doc: Doc) -> Place:
         return Place(file=self._file, row=doc.get("row", doc.get("shot")))
+
+
+def _characters(doc: Doc, found: Sequence[str]) -> dict[str, float]:
+    return {"characters": float(len(found[0]))}

@@ -73,6 +73,13 @@ def test_generation_says_where_it_ends() -> None:
     assert asked.likelihoods == ()
 
 
+def test_reply_is_told_by_its_length_alone() -> None:
+    asked = declared_task(task(choices=None, reply={"stop": ["\n"]}), ROWS[:1])
+    (found,) = asked.score(["caf\u00e9 it is\nand more"])
+    assert found.values == {"characters": 10.0}
+    assert found.output == {"texts": ["caf\u00e9 it is"]}
+
+
 @pytest.mark.parametrize(
     ("changes", "solved"),
     [
