@@ -76,11 +76,9 @@ def command(
     With --suite or --task a checkpoint is asked what is named, and what it scores is
     recorded in the ledger, beside the entry. Without, the checkpoints of all stages'
     ends are scored again with the suites of the spec, and exit code 1 says that a score
-    is not the entry's. ENTRY may also be a spec file, whose latest completed run is
-    meant, or the folder of a checkpoint.
-
-    With --judge a judge compares the replies that the ledger has of ENTRY with those of
-    --against, and the win-rate is recorded. Both were asked the task before.
+    is not the entry's. With --judge the replies that the ledger has of ENTRY are
+    compared with those of --against, and the win-rate is recorded. ENTRY may also be a
+    spec file, whose latest completed run is meant, or the folder of a checkpoint.
     """
     if judge is not None:
         if suites or len(tasks) != 1:
