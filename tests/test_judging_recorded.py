@@ -133,8 +133,8 @@ def judged(workspace: Path, server: JudgeServer) -> tuple[RecordedComparison, Wi
 
 def test_replies_of_two_runs_are_read_from_the_ledger(workspace: Path) -> None:
     found = compared(workspace).comparison
-    assert found.a.startswith("one@12.")
-    assert found.b.startswith("two@12.")
+    assert found.a.startswith("one.12.")
+    assert found.b.startswith("two.12.")
     assert found.task_fingerprint == hex_of("ask")
     pair = found.pairs[2]
     assert (pair.instruction, pair.a, pair.b) == (
@@ -150,7 +150,7 @@ def test_replies_of_one_run_are_compared_with_the_references(workspace: Path) ->
 
 
 def test_a_run_that_was_never_asked_is_told_how_to_be(workspace: Path) -> None:
-    with pytest.raises(InputError, match=r"silent@12.* was never asked") as error:
+    with pytest.raises(InputError, match=r"silent\.12.* was never asked") as error:
         compared(workspace, "silent")
     assert "--task ask.yaml" in str(error.value)
 
@@ -246,7 +246,7 @@ def test_command_prints_a_win_rate_and_records_it(
     again = run_eval(workspace, *replay)
     assert again.exit_code == 0, again.output
     assert "win-rate" in again.stdout
-    assert "one@12." in again.stdout
+    assert "one.12." in again.stdout
     assert len(server.requests) == 2 * len(ROWS)
     assert (
         len([1 for line in Ledger.open(workspace).log() if line.kind == "evaluation"])

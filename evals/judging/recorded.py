@@ -194,5 +194,5 @@ def _rows_asked(kept: KeptWeights, found: FoundScore) -> str | None:
 
 
 def _name(kept: KeptWeights) -> str:
-    """Name weights for people, and exactly, such as `my-run@12.0123456789ab`."""
-    return f"{kept.run.entry.name}@{kept.weights.step}.{kept.weights.digest[:12]}"
+    """Name weights for people, and exactly, such as `my-run.12.0123456789ab`."""
+    return f"{kept.run.entry.name}.{kept.weights.step}.{kept.weights.digest[:12]}"
