@@ -172,7 +172,7 @@ def test_win_rate_is_an_evaluation_of_the_weights_that_won(
     assert isinstance(entry, Evaluation)
     assert entry.weights_digest == found.kept.weights.digest
     (score,) = entry.scores
-    assert score.suite == f"ask.against.{result.b}"
+    assert score.suite == f"ask.against.{result.b}.by.biased"
     assert score.detail is not None
     assert WinRate.model_validate(ledger.objects.get_json(score.detail)) == result
     assert [one.content.sha256 for one in entry.extras] == [result.judgements]

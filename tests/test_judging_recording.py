@@ -221,7 +221,7 @@ def test_the_ledger_carries_result_and_judgements_to_another_workspace(
 def test_score_holds_the_numbers_of_the_study(recorded: tuple[Path, WinRate]) -> None:
     _, result = recorded
     score = score_of(result)
-    assert score.suite == "dolly.against.model-b"
+    assert score.suite == "dolly.against.model-b.by.biased"
     assert score.values["wins"] == result.wins / NUM
     assert score.values["win_rate_low"] == result.win_rate.low
     assert "length_controlled" in score.values

@@ -29,7 +29,7 @@ def score_of(result: WinRate) -> Score:
             values[name] = rate.value
             values[f"{name}_low"], values[f"{name}_high"] = rate.low, rate.high
     return Score(
-        suite=f"{result.task}.against.{result.b}",
+        suite=_name(result),
         values=values,
         detail=result.to_json(),
     )
@@ -61,7 +61,7 @@ def judgements_of(
             file=str(store.folder),
             fix="evaluate again",
         )
-    name = f"judgements/{result.task}.against.{result.b}"
+    name = f"judgements/{_name(result)}"
     return (GivenExtra(name=name, content=json.loads(data), mode=mode),)
 
 
@@ -97,3 +97,8 @@ def judgement_keys(result: WinRate) -> tuple[str, ...]:
         for key in each
     }
     return tuple(sorted(keys))
+
+
+def _name(result: WinRate) -> str:
+    """Name a win-rate, so that no other judge's takes its place."""
+    return f"{result.task}.against.{result.b}.by.{result.judge}"
