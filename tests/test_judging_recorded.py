@@ -95,11 +95,10 @@ def trained(workspace: Path, name: str) -> str:
     return recorder.digest
 
 
-@pytest.fixture
-def workspace(tmp_path: Path) -> Path:
-    """A workspace with two runs that were asked the task."""
-    folder = tmp_path / "workspace"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def asked_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with two runs that were asked the task. Work on copies."""
+    folder = tmp_path_factory.mktemp("asked")
     (folder / "ask.yaml").write_text(TASK, "utf-8")
     write_rows(folder, ROWS)
     for name, word in (("one", "good"), ("two", "fine")):
@@ -107,6 +106,11 @@ def workspace(tmp_path: Path) -> Path:
         replied(Ledger.open(folder), run, name, word)
     trained(folder, "silent")
     return folder
+
+
+@pytest.fixture
+def workspace(asked_runs: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(asked_runs, tmp_path / "workspace"))
 
 
 @pytest.fixture
