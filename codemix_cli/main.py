@@ -24,6 +24,7 @@ COMMANDS = {
     "plan": "Say what a spec comes to: steps, tokens, parameters, costs.",
     "pin": "Pin every byte that a spec names, in its lock.",
     "prepare": "Tokenise the pinned sources of a spec.",
+    "data": "Make data sets that a spec can name as sources.",
     "batch": "Show what the model sees at one step.",
     "run": "Train, score and record the experiment of a spec.",
     "diff": "Say how specs, entries and bundles differ, in meaning.",

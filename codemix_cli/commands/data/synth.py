@@ -1,0 +1,148 @@
+"""`codemix data synth`: a data set of verified problems."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from codemix_cli.output import Command, Result
+from codemix_cli.progress import open_meter
+from codemix_cli.wording import scaled
+
+if TYPE_CHECKING:
+    from runtime.synth.generate import SyntheticSet
+    from runtime.synth.isolation import Level
+
+
+@click.command(
+    cls=Command,
+    example="codemix data synth --count 100000 --seed 0 --out data/synth --workers 2",
+)
+@click.option("--count", type=click.IntRange(min=1), required=True, help="Problems.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Decides which problems.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the set.",
+)
+@click.option(
+    "--families", metavar="NAMES", help="Names with commas between; all if left out."
+)
+@click.option(
+    "--exclude",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File of word n-grams, one a line, that no problem may hold.",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes; changes no byte.",
+)
+@click.option(
+    "--sandbox",
+    type=click.Choice(["bubblewrap", "process"]),
+    default="bubblewrap",
+    show_default=True,
+    help="Where problems are checked; part of their certificates.",
+)
+def command(
+    count: int,
+    seed: int,
+    out: Path,
+    families: str | None,
+    exclude: Path | None,
+    workers: int,
+    sandbox: Level,
+) -> Result:
+    """Make verified Python problems with solutions and tests.
+
+    Each solution agrees with an independent one, and each set of tests tells it from
+    its mutants. A killed run goes on when the same command is typed again; a larger
+    count adds to a set, and another seed needs another folder.
+    """
+    from runtime.synth.generate import synthesise
+
+    with open_meter() as meter:
+        pace = _Pace()
+
+        def moved(done: int, total: int) -> None:
+            meter.show("problems", done, total, pace.note(done))
+
+        made = synthesise(
+            out,
+            count=count,
+            seed=seed,
+            families=[name.strip() for name in families.split(",")] if families else [],
+            exclude=exclude,
+            sandbox=sandbox,
+            num_workers=workers,
+            moved=moved,
+        )
+    return Result(
+        data={
+            "digest": made.digest,
+            "out": str(out),
+            "shards": len(made.shards),
+            **_json_card(made),
+        },
+        text=_text(made, out),
+        next_command=f"codemix pin SPEC    with sources: {{synth: {{uri: "
+        f'"{out}/*.jsonl.zst", field: text}}}}',
+    )
+
+
+class _Pace:
+    """Problems a second since the first that was done here."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def note(self, done: int) -> str:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (done, now)
+        before, start = self._first
+        if done == before or now == start:
+            return f"{done:,} problems"
+        return f"{done:,} problems  {(done - before) / (now - start):.0f} problems/s"
+
+
+def _json_card(made: SyntheticSet) -> dict[str, Any]:
+    card = made.card
+    names = (
+        "num_problems", "num_families", "num_text_bytes", "num_mutants", "num_killed",
+        "num_alike", "num_duplicates", "num_given_up", "difficulties", "rejected",
+        "near_duplicates", "num_shapes",
+    )  # fmt: skip
+    return {name: card[name] for name in names}
+
+
+def _text(made: SyntheticSet, out: Path) -> str:
+    card = made.card
+    told = max(1, card["num_mutants"] - card["num_alike"])
+    reasons = [f"{reason} {times:,}" for reason, times in card["rejected"].items()]
+    return "\n".join(
+        (
+            f"{out}  {card['num_problems']:,} problems of {card['num_families']} "
+            f"families  {scaled(card['num_text_bytes'])} bytes of text",
+            f"digest    {made.digest[:12]}",
+            f"verified  {card['num_inputs_agreed']:,} inputs agreed, "
+            f"{100 * card['num_killed'] / told:.2f}% of {told:,} mutants killed, "
+            f"{card['num_alike']:,} more are like the solution on every input",
+            f"rejected  {', '.join(reasons) or 'none'}",
+            f"missing   {card['num_given_up']:,} given up, "
+            f"{card['num_duplicates']:,} duplicates taken out",
+        )
+    )

@@ -1,0 +1,1 @@
+"""Synthetic code: Python problems with solutions and tests, each of them verified."""

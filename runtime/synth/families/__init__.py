@@ -1,0 +1,1 @@
+"""Families of problems, a file for each topic; `runtime.synth.catalogue` lists them."""

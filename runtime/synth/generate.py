@@ -1,0 +1,273 @@
+"""Making a whole set: what was asked for, shards by workers, duplicates, a manifest.
+
+A killed run goes on with the next one: shards that are whole are kept. Nothing in the
+folder depends on the number of workers or on when it was made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.folder_lock import sole_user
+from runtime.synth.card import Card, describe, write_card
+from runtime.synth.catalogue import chosen_families
+from runtime.synth.exclusion import read_excluded
+from runtime.synth.family import Family
+from runtime.synth.isolation import Level, ensure
+from runtime.synth.placement import capacity
+from runtime.synth.problem import GENERATOR_VERSION
+from runtime.synth.shard import ShardRecord, read_record, read_shard, write_shard
+from runtime.workers import Done, Failed, Moved, WorkerPool
+from specs.atomic import write_atomically
+from specs.canonical import digest_of
+from specs.errors import InputError, Problem
+
+PROBLEMS_PER_SHARD = 1000
+REQUEST = "request.json"
+MANIFEST = "manifest.json"
+
+Moves = Callable[[int, int], None]
+"""Told how many problems are done, of how many."""
+Range = tuple[str, int, int]
+"""A shard's name, its first index, and the index after its last."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What decides the bytes of a set."""
+
+    seed: int
+    count: int
+    families: tuple[str, ...]
+    problems_per_shard: int
+    sandbox: Level = "bubblewrap"
+    generator_version: int = GENERATOR_VERSION
+    excluded_sha256: str | None = None
+    """Of the file of n-grams that no problem may hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticSet:
+    """A set that is whole."""
+
+    request: Request
+    shards: tuple[ShardRecord, ...]
+    digest: str
+    card: Card
+
+
+def synthesise(
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    families: Sequence[str] = (),
+    exclude: Path | None = None,
+    sandbox: Level = "bubblewrap",
+    num_workers: int = 1,
+    moved: Moves = lambda done, total: None,
+) -> SyntheticSet:
+    """Make a set of problems in a folder, or what is missing of it.
+
+    Args:
+        folder: Made if missing; holds one set.
+        count: Problems; one set may be asked for again with more.
+        seed: Decides which problems.
+        families: Names; none for all.
+        exclude: File of n-grams that no problem may hold.
+        sandbox: Where problems are checked; part of their certificates.
+        num_workers: Processes; changes no byte.
+        moved: Told how far it is.
+
+    Raises:
+        InputError: An unknown family, a count that the families can't make, a folder
+            that holds something else, or no sandbox.
+    """
+    chosen = chosen_families(families)
+    ensure(sandbox)
+    most = capacity(chosen)
+    if count > most:
+        raise InputError(
+            f"{len(chosen)} families make at most {most:,} problems, got {count:,}",
+            fix="lower --count, or take more families",
+        )
+    excluded = None
+    if exclude is not None:
+        read_excluded(exclude)
+        excluded = hashlib.sha256(exclude.read_bytes()).hexdigest()
+    request = Request(
+        seed=seed,
+        count=count,
+        families=tuple(family.name for family in chosen),
+        problems_per_shard=PROBLEMS_PER_SHARD,
+        sandbox=sandbox,
+        excluded_sha256=excluded,
+    )
+    with sole_user(folder):
+        _agree(folder, request)
+        _make_shards(folder, request, exclude, num_workers, moved)
+        records = _drop_duplicates(folder, request)
+        return _finish(folder, request, chosen, records)
+
+
+def _agree(folder: Path, request: Request) -> None:
+    """Write down what is asked for; refuse a folder that holds something else.
+
+    Raises:
+        InputError: It does.
+    """
+    path = folder / REQUEST
+    if not path.exists():
+        if any(folder.glob("*.jsonl*")):
+            raise InputError(
+                "holds documents that are not of a synthetic set",
+                file=str(folder),
+                fix="choose another folder with --out",
+            )
+    else:
+        before, now = json.loads(path.read_text("utf-8")), _as_json(request)
+        problems = [
+            Problem(
+                what=f"{name} of this set is {before.get(name)}, got {now[name]}",
+                file=str(folder),
+                fix="choose another folder with --out",
+            )
+            for name in sorted(now)
+            if before.get(name) != now[name]
+            # More of the same set is the same problems and some others.
+            and not (name == "count" and now[name] > before.get(name, 0))
+        ]
+        if problems:
+            raise InputError(problems)
+    write_atomically(path, _json_bytes(_as_json(request)))
+
+
+def _make_shards(
+    folder: Path,
+    request: Request,
+    exclude: Path | None,
+    num_workers: int,
+    moved: Moves,
+) -> None:
+    missing = [one for one in _ranges(request) if not _is_whole(folder, one)]
+    jobs = [_job(folder, request, exclude, one) for one in missing]
+    sizes = [stop - start for _, start, stop in missing]
+    done = [0] * len(jobs)
+    ready = request.count - sum(sizes)
+    moved(ready, request.count)
+    if not jobs:
+        return
+    with WorkerPool(
+        "runtime.synth.shard_task",
+        num_workers=min(num_workers, len(jobs)),
+        environ={"PYTHONHASHSEED": "0"},
+    ) as pool:
+        for event in pool.run(jobs):
+            if isinstance(event, Failed):
+                raise InputError(event.problems)
+            if isinstance(event, Moved):
+                done[event.job] = event.done_bytes
+            if isinstance(event, Done):
+                done[event.job] = sizes[event.job]
+            moved(ready + sum(done), request.count)
+
+
+def _job(
+    folder: Path, request: Request, exclude: Path | None, shard: Range
+) -> dict[str, Any]:
+    name, start, stop = shard
+    return {
+        "name": name,
+        "start": start,
+        "stop": stop,
+        "seed": request.seed,
+        "families": list(request.families),
+        "sandbox": request.sandbox,
+        "folder": str(folder),
+        "exclude": str(exclude) if exclude else None,
+    }
+
+
+def _ranges(request: Request) -> list[Range]:
+    size = request.problems_per_shard
+    return [
+        (f"synth-{number:05d}.jsonl.zst", start, min(start + size, request.count))
+        for number, start in enumerate(range(0, request.count, size))
+    ]
+
+
+def _is_whole(folder: Path, shard: Range) -> bool:
+    name, _, stop = shard
+    record = read_record(folder, name)
+    return record is not None and record.stop == stop
+
+
+def _drop_duplicates(folder: Path, request: Request) -> list[ShardRecord]:
+    """Take out problems that are the same as one of a lower index."""
+    codes: set[str] = set()
+    statements: set[str] = set()
+    records = []
+    for name, _, _ in _ranges(request):
+        record = read_record(folder, name)
+        assert record is not None
+        problems = read_shard(folder / name)
+        kept = []
+        for problem in problems:
+            certificate = problem["certificate"]
+            code, told = certificate["same_code"], certificate["same_statement"]
+            if code not in codes and told not in statements:
+                kept.append(problem)
+            codes.add(code)
+            statements.add(told)
+        if len(kept) < len(problems):
+            record = _without(folder, record, problems, kept)
+        records.append(record)
+    return records
+
+
+def _without(
+    folder: Path,
+    record: ShardRecord,
+    problems: Sequence[dict[str, Any]],
+    kept: Sequence[dict[str, Any]],
+) -> ShardRecord:
+    gone = {one["id"] for one in problems} - {one["id"] for one in kept}
+    fields = asdict(record)
+    for name in ("num_problems", "sha256", "num_bytes"):
+        del fields[name]
+    fields["duplicates"] = tuple(sorted({*record.duplicates, *gone}))
+    return write_shard(folder, fields, kept)
+
+
+def _finish(
+    folder: Path,
+    request: Request,
+    families: Sequence[Family],
+    records: Sequence[ShardRecord],
+) -> SyntheticSet:
+    shards = [
+        {"name": one.name, "num_bytes": one.num_bytes, "num_problems": one.num_problems,
+         "sha256": one.sha256}
+        for one in records
+    ]  # fmt: skip
+    digest = digest_of(shards)
+    card = describe(folder, records, families)
+    manifest = {"digest": digest, "request": _as_json(request), "shards": shards}
+    write_card(folder, card, digest=digest, request=_as_json(request))
+    write_atomically(folder / MANIFEST, _json_bytes(manifest))
+    return SyntheticSet(
+        request=request, shards=tuple(records), digest=digest, card=card
+    )
+
+
+def _as_json(request: Request) -> dict[str, Any]:
+    return {**asdict(request), "families": list(request.families)}
+
+
+def _json_bytes(value: Any) -> bytes:
+    return (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()
