@@ -9,6 +9,8 @@ seconds are of this machine on this day.
 - lm-eval: `CohereForCausalLM` of transformers on torch with all cores and the same
   weights, in the batches that lm-eval's `HFLM` would make of the work, 32 rows each.
   Its own class is not used: it needs `accelerate`, which adds no speed here.
+- lm-eval-1: the same with one thread. On a busy machine torch's threads spin while they
+  wait for each other; a single one shows what its work takes.
 
 `choices` is the log-likelihood of every choice of 200 questions; `answers` is greedy
 text of at most 64 tokens after 64 prompts. Both peers see the same tokens.
@@ -22,17 +24,19 @@ import statistics
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.evals_peers import PEERS  # noqa: E402
 from bench.step_sizes import SIZES  # noqa: E402
 from bench.turns import Peer, machine, take_turns  # noqa: E402
 
 UNITS = {"choices": "questions", "answers": "tokens"}
 
-Figures = dict[str, float | str]
+OURS, ONE = "codemix", "lm-eval-1"
+
+Figures = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     loads = [machine()]
     found: dict[str, Figures] = {}
     for work in options.work:
-        names = [name for name in PEERS if name.endswith(work)]
+        names = [f"{peer} {work}" for peer in options.peers]
         found |= measure(names, options.size, options.questions, options.rounds)
     loads.append(machine())
     if options.json:
@@ -61,7 +65,8 @@ def measure(
         for name in names:
             file = [] if questions is None else [questions]
             arguments = ["-m", "bench.evals_peers", name, size, *file]
-            peers.append(Peer(name, arguments))
+            threads = {"OMP_NUM_THREADS": "1"} if name.startswith(ONE) else {}
+            peers.append(Peer(name, arguments, environment=threads))
         take_turns(peers, rounds=rounds, count=1)
     finally:
         for peer in peers:
@@ -71,21 +76,22 @@ def measure(
 
 def print_table(work: str, found: dict[str, Figures]) -> None:
     """Print one kind of work, and ours against the other."""
-    ours, theirs = found[f"codemix {work}"], found[f"lm-eval {work}"]
     unit = UNITS[work]
     print(f"\n| peer | s | CPU s | {unit}/s | {unit} per CPU s | start s |")
     print("|---|---|---|---|---|---|")
-    for name in (f"codemix {work}", f"lm-eval {work}"):
-        x = found[name]
+    alike = {name: x for name, x in found.items() if name.endswith(work)}
+    for name, x in alike.items():
         print(
             f"| {name} | {x['seconds']:.2f} | {x['cpu_seconds']:.2f} | "
             f"{x['rate']:,.1f} | {x['cpu_rate']:,.1f} | {x['start_seconds']:.0f} |"
         )
-    print(
-        f"\n{work}: {ours['rate'] / theirs['rate']:.2f}x {unit}/s, "  # type: ignore[operator]
-        f"{ours['cpu_rate'] / theirs['cpu_rate']:.2f}x {unit} per CPU second; "  # type: ignore[operator]
-        f"said {ours['said']} and {theirs['said']}"
-    )
+    ours = alike.pop(f"{OURS} {work}")
+    for name, theirs in alike.items():
+        print(
+            f"\n{work}, against {name}: {ours['rate'] / theirs['rate']:.2f}x {unit}/s, "
+            f"{ours['cpu_rate'] / theirs['cpu_rate']:.2f}x {unit} per CPU second; "
+            f"said {ours['said']} and {theirs['said']}"
+        )
 
 
 def _figures(peer: Peer) -> Figures:
@@ -108,6 +114,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--size", choices=SIZES, default="cpu-small")
     parser.add_argument("--work", choices=UNITS, nargs="+", default=list(UNITS))
+    parser.add_argument(
+        "--peers",
+        nargs="+",
+        choices=[OURS, "lm-eval", ONE],
+        default=[OURS, "lm-eval", ONE],
+    )
     parser.add_argument("--questions", help="a file as the suite `choices` has them")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="one JSON object")

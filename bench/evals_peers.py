@@ -174,8 +174,10 @@ def lm_eval_answers(size: Size, work: Work) -> Answer:
 PEERS: dict[str, Callable[[Size, Work], Answer]] = {
     "codemix choices": codemix_choices,
     "lm-eval choices": lm_eval_choices,
+    "lm-eval-1 choices": lm_eval_choices,
     "codemix answers": codemix_answers,
     "lm-eval answers": lm_eval_answers,
+    "lm-eval-1 answers": lm_eval_answers,
 }
 
 

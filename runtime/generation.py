@@ -144,10 +144,11 @@ class _Lanes:
         if not any(self._rows):
             return True
         width = self._next_width()
-        wanted = min(
-            prompts_of(width), -(-len(self._waiting[width]) // self._num_lanes)
+        at_once = prompts_of(width)
+        room = sum(
+            min(at_once, len(self._free(lane))) for lane in range(self._num_lanes)
         )
-        return all(len(self._free(lane)) >= wanted for lane in range(self._num_lanes))
+        return room >= min(at_once * self._num_lanes, len(self._waiting[width]))
 
     def _next_width(self) -> int:
         """Return the width that most prompts wait with, the least of equal ones."""

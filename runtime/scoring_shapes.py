@@ -11,7 +11,7 @@ from ledger.facts import JsonObject
 MIN_WIDTH = 32
 """Tokens of the narrowest rows."""
 
-LANE_TOKENS = 2048
+LANE_TOKENS = 512
 """Tokens of a lane, about: enough for large products, and little waste at the end."""
 
 ROW_MULTIPLE = 4
@@ -28,8 +28,8 @@ CHUNK_TOKENS = 8
 PROMPT_TOKENS = 1024
 """Tokens of prompts that a lane reads at once, about: rows wait for them."""
 
-MIN_SLOTS = 64
-"""Slots of the smallest cache."""
+MIN_SLOTS = 256
+"""Slots of the smallest cache: prompts with caches of one size fill lanes together."""
 
 
 def widths(length: int) -> tuple[int, ...]:
@@ -60,7 +60,7 @@ def rows_of(width: int) -> int:
     """Return the rows of a lane.
 
     >>> rows_of(32), rows_of(96), rows_of(8192)
-    (64, 20, 4)
+    (16, 4, 4)
     """
     return max(1, LANE_TOKENS // width // ROW_MULTIPLE) * ROW_MULTIPLE
 

@@ -112,5 +112,5 @@ def test_few_widths_hold_every_request_without_much_waste() -> None:
 
 def test_shapes_are_plain_json_of_the_length_alone() -> None:
     shapes = scoring_shapes(48)
-    assert shapes["rows_by_width"] == {"32": 64, "48": 40}
+    assert shapes["rows_by_width"] == {"32": 16, "48": 8}
     assert shapes["scored_by_width"] == {"32": [8, 32], "48": [12, 48]}
