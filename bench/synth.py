@@ -62,6 +62,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
         moved=lambda done, total: begun.append(done),
     )
     seconds = time.monotonic() - start
+    spent = sum(os.times()[:4])
     fresh = options.count - begun[0]
     card = made.card
     print(f"{fresh} problems made in {seconds:.1f} s, {options.workers} workers")
@@ -69,6 +70,7 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     if fresh:
         rate = fresh / seconds
         print(f"{rate:.1f} a second; {TARGET / rate / 60:.1f} min for {TARGET:,}")
+        print(f"{1000 * spent / fresh:.1f} ms of processor time for each")
     print(f"kept {card['num_problems']}, given up {card['num_given_up']}, ", end="")
     print(f"duplicates {card['num_duplicates']}, rejected {card['rejected']}")
     print(f"near-duplicates {card['near_duplicates']}, shapes {card['num_shapes']}")

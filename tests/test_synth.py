@@ -166,7 +166,7 @@ def test_statement_is_whole_and_names_the_function(made: list[dict[str, Any]]) -
         told = one["statement"]
         assert one["entry"] in told
         prose = re.sub(r"`[^`]+`", "code", told)
-        assert not re.search(r"[{}$]|\w  \w|[^.]\.\.$|\ba [aeio]\w", prose), told
+        assert not re.search(r"[{}$]|\w  \w|[^.]\.\.$|\b[aA] [aeio]\w", prose), told
         assert told.isascii()
         assert told.rstrip().endswith((".", ":", "`")), told
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.synth.draws import Draws
 from runtime.synth.family import Core, Draft, Family, Param
+from runtime.synth.vocabulary import a
 
 STORIES = (
     ("edges", "nodes", "node", "edge", ""),
@@ -107,7 +108,7 @@ PART_GOALS = {
     "small": ("how many connected groups have at most {k} {ones}", "int", "sum(len($kept) <= {k} for $kept in $parts)", "len([g for g in groups if not len(g) > {k}])"),
     "big": ("how many {ones} are in connected groups of at least {k} {ones}", "int", "sum(len($kept) for $kept in $parts if len($kept) >= {k})", "sum([len(g) for g in groups if not len(g) < {k}])"),
     "leaders": ("the sorted list of the smallest member of each connected group of at least {k} {ones}", "list[int]", "sorted(min($kept) for $kept in $parts if len($kept) >= {k})", "sorted(sorted(g)[0] for g in groups if len(g) > {k} - 1)"),
-    "missing": ("how many {edges} have to be added at least so that no connected group has fewer than {k} {ones}, if each addition may only join a group that is too small to {one} 0", "int", "sum(len($kept) < {k} and 0 not in $kept for $kept in $parts)", "len([g for g in groups if len(g) <= {k} - 1 and min(g) != 0])"),
+    "ranked": ("the number of {ones} in the connected group that has rank {k} by size (the largest has rank 1), or 0 if there are fewer groups", "int", "sorted(map(len, $parts))[-{k}] if len($parts) >= {k} else 0", "([0] * 20 + sorted(len(g) for g in groups))[20 + len(groups) - {k}]"),
     "same": ("the number of pairs of different {ones} that are in the same connected group, counting groups of at least {k} {ones} only", "int", "sum(len($kept) * (len($kept) - 1) // 2 for $kept in $parts if len($kept) >= {k})", "sum(1 for g in groups for a in g for b in g if a < b and len(g) >= {k})"),
 }  # fmt: skip
 KEEP = {
@@ -169,7 +170,7 @@ def _parts(core: Core, draws: Draws) -> Draft:
         task=task.format(**words),
         rules=tuple(filter(None, (
             f"Each {edge} connects both ways, and {ones} are in one group if there is a way between them, directly or over others.",
-            f"A {one} without any {edge} is a group of its own.",
+            f"{a(one).capitalize()} without any {edge} is a group of its own.",
             rule.format(**words),
         ))),
         context=context,
@@ -256,7 +257,7 @@ FAMILIES = (
             "blocked": (("none", 0), *((one, k) for one in ("multiple", "high", "one") for k in (2, 3, 4, 5)), *(("one", k) for k in (1, 6)), *(("high", k) for k in (1, 6))),
             "directed": (True, False), "keep": (("all", 0), *((one, j) for one in ("near", "far", "parity", "low") for j in (2, 3)))}, _search),
     Family("graph-parts", "graphs",
-           {"goal": (*((one, 0) for one in ("count", "largest", "sizes")), *((one, k) for one in ("small", "big", "leaders", "missing", "same") for k in (2, 3, 4, 5))),
+           {"goal": (*((one, 0) for one in ("count", "largest", "sizes")), *((one, k) for one in ("small", "big", "leaders", "ranked", "same") for k in (2, 3, 4, 5))),
             "keep": (("all", 0), *((one, j) for one in ("near", "far", "parity", "low") for j in (1, 2, 3, 4, 5, 6))),
             "shut": (0, 1, 2, 3, 4, 5, 6)}, _parts),
     Family("cheapest-ways", "graphs",

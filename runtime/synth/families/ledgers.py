@@ -196,18 +196,18 @@ def _circle(core: Core, draws: Draws) -> Draft:
         text.format(one=one, ones=ones, t=t) for text in CIRCLE_ENDS[end]
     )
     name = "n"
-    more = f"        $step += {grow}\n" if grow else ""
+    more = f"        step += {grow}\n" if grow else ""
     back = "        $queue.reverse()\n" if turn else ""
     keep = "$parts.append($queue.pop($i))" if "$parts" in finish else "$queue.pop($i)"
     start = "    $parts = []\n" if "$parts" in finish else ""
     turn_first = f"    $queue.rotate(-{first})\n" if first else ""
     index = (
-        f"$sig\n    $queue = list(range(1, $n + 1))\n{start}    $i, $step = {first}, {step}\n    while len($queue) > {t}:\n        $i = ($i + $step - 1) % len($queue)\n        {keep}\n"
+        f"$sig\n    $queue = list(range(1, $n + 1))\n{start}    $i, step = {first}, {step}\n    while len($queue) > {t}:\n        $i = ($i + step - 1) % len($queue)\n        {keep}\n"
         + ("        $queue.reverse()\n        $i = len($queue) - $i\n" if turn else "")
         + f"{more}    return {finish}"
     )
     rotate = (
-        f"from collections import deque\n\n\n$sig\n    $queue = deque(range(1, $n + 1))\n{turn_first}{start}    $step = {step}\n    while len($queue) > {t}:\n        $queue.rotate(1 - $step)\n        "
+        f"from collections import deque\n\n\n$sig\n    $queue = deque(range(1, $n + 1))\n{turn_first}{start}    step = {step}\n    while len($queue) > {t}:\n        $queue.rotate(1 - step)\n        "
         + (
             "$parts.append($queue.popleft())\n"
             if "$parts" in finish

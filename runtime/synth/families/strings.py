@@ -144,7 +144,7 @@ def _shift_letters(core: Core, draws: Draws) -> Draft:
         params=(Param(told.name, "str"),),
         returns="str",
         given=f"a string `{told.name}` of ASCII characters",
-        task=f"its encoding, in which {who} moves forwards by {k} place{'s' if k > 1 else ''} in the alphabet",
+        task=f"the encoding of `{told.name}`, in which {who} moves forwards by {k} place{'s' if k > 1 else ''} in the alphabet",
         rules=tuple(filter(None, (
             extra.strip(), "After `z` comes `a` again, and before `a` comes `z`.", rule, case_rule,
         ))),
