@@ -70,7 +70,9 @@ def measure(folder: Path, options: argparse.Namespace) -> None:
     if fresh:
         rate = fresh / seconds
         print(f"{rate:.1f} a second; {TARGET / rate / 60:.1f} min for {TARGET:,}")
-        print(f"{1000 * spent / fresh:.1f} ms of processor time for each")
+        if options.sandbox == "process":
+            # Bubblewrap's processes are not among our own children.
+            print(f"{1000 * spent / fresh:.1f} ms of processor time for each")
     print(f"kept {card['num_problems']}, given up {card['num_given_up']}, ", end="")
     print(f"duplicates {card['num_duplicates']}, rejected {card['rejected']}")
     print(f"near-duplicates {card['near_duplicates']}, shapes {card['num_shapes']}")

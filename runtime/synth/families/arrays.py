@@ -118,6 +118,9 @@ def _window(core: Core, draws: Draws) -> Draft:
     summary, limit = core["summary"]
     task, whole, returns = SUMMARIES[summary]
     size, stride = core["size"], core["stride"]
+    if summary == "above" and core["statistic"] == "sum":
+        # A sum grows with the run, so the limit does too.
+        limit *= size
     told = story(draws, COUNT_STORIES)
     every = (
         f"range(0, len($xs) - {size - 1}, {stride})"
@@ -164,7 +167,7 @@ def _window(core: Core, draws: Draws) -> Draft:
                 "multiples": f"    return len([v for v in found if v // {limit} * {limit} == v])",
             }[summary]
         ),
-        inputs=lambda d: (d.integers(d.integer(0, size + 7), 0, 12),),
+        inputs=lambda d: (d.integers(d.integer(0, 2 * size + 8), 0, 12),),
         edges=(([],), ([3] * size,)),
         fill={"xs": told.name, "x": told.item},
         level=1,

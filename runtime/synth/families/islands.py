@@ -101,9 +101,9 @@ def _areas(core: Core, draws: Draws) -> Draft:
 
 def _map(draws: Draws, full: str, empty: str) -> list[str]:
     # Three columns at least, so that a map with joined edges has three different ones.
-    width = draws.integer(3, 6)
-    share = draws.choice((full + empty, full + full + empty))
-    return [draws.text(width, share) for _ in range(draws.integer(1, 5))]
+    width = draws.integer(3, 7)
+    share = draws.choice((full + empty, full + full + empty, full * 3 + empty))
+    return [draws.text(width, share) for _ in range(draws.integer(1, 6))]
 
 
 MOVES = {

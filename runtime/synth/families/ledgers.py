@@ -165,11 +165,20 @@ def _stock(core: Core, draws: Draws) -> Draft:
         reference="def reference(events):\n    held, missed, sold = {}, 0, 0\n    for kind, k, n in events:\n        if kind == 'in':\n            if k not in held:\n                held[k] = 0\n"
         f"            for _ in range(n * {pack}):\n                if not {shelf} or held[k] < {shelf}:\n                    held[k] += 1\n        else:\n            there = held.get(k, 0)\n            take = {'n if n < there else there' if short == 'part' else '0 if there < n else n'}\n"
         f"            sold, missed = sold + take, missed + n - take\n            if k in held:\n                held[k] = there - take\n    return {by_hand}",
-        inputs=lambda dr: ([(dr.choice(("in", "in", "out")), dr.choice(goods), dr.integer(1, 9)) for _ in range(dr.integer(2, 12))],),
+        inputs=lambda dr: (_movements(dr, goods, pack),),
         edges=(([],), ([("in", goods[0], 4), ("out", goods[0], 6), ("out", goods[1], 1)],)),
         fill={"xs": name, "x": "number", "i": "goods"},
         level=1,
     )  # fmt: skip
+
+
+def _movements(
+    draws: Draws, goods: tuple[str, ...], pack: int
+) -> list[tuple[str, str, int]]:
+    # Sales of about what was delivered, so that both kinds of outcome occur.
+    most = {"in": 5, "out": 7 * pack}
+    kinds = [draws.choice(("in", "out")) for _ in range(draws.integer(2, 12))]
+    return [(kind, draws.choice(goods), draws.integer(1, most[kind])) for kind in kinds]
 
 
 CIRCLES = (

@@ -35,7 +35,7 @@ SIZES = {
 
 def _rectangle(draws: Draws) -> tuple[int, int, int, int]:
     x, y = draws.integer(0, 4), draws.integer(0, 4)
-    return (x, y, x + draws.integer(1, 5), y + draws.integer(1, 5))
+    return (x, y, x + draws.integer(1, 6), y + draws.integer(1, 6))
 
 
 def _rectangles(core: Core, draws: Draws) -> Draft:
@@ -75,7 +75,7 @@ def _rectangles(core: Core, draws: Draws) -> Draft:
         solutions={"dict": loop, "counter": counter},
         reference=f"def reference(rectangles):\n    rectangles = [r for r in rectangles if {size_other}]\n    cover = []\n    for x in range(12):\n        for y in range(12):\n            if {clip_other}:\n"
         f"                cover.append(sum(1 for r in rectangles if r[0] <= x and x + 1 <= r[2] and r[1] <= y and y + 1 <= r[3]))\n    return {by_hand.format(**words)}",
-        inputs=lambda d: ([_rectangle(d) for _ in range(d.integer(1, 7))],),
+        inputs=lambda d: ([_rectangle(d) for _ in range(d.integer(2, 8))],),
         edges=(([],), ([(0, 0, 2, 3), (1, 1, 4, 2)],)),
         fill={"xs": name, "x": one if one != name else "item"},
         level=1,
