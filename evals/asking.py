@@ -191,6 +191,14 @@ def prepare_task(
             path=f"tasks.{task.name}",
             fix="train on longer sequences, or leave the task out",
         )
+    longest = max((one.max_tokens for one in asked.generations), default=0)
+    if longest >= length:
+        raise InputError(
+            f"answers may have {longest:,} tokens, and the model sees {length:,} at "
+            "once: there is no room for a prompt",
+            path=f"tasks.{task.name}",
+            fix="train on longer sequences, or declare the task with fewer max_tokens",
+        )
     return PreparedTask(
         task=task,
         asked=asked,

@@ -257,3 +257,13 @@ def test_choices_that_the_model_can_not_see_are_refused_once_per_task(tmp_path: 
     with pytest.raises(InputError, match="4 of 4 questions") as caught:
         prepare_benchmarks(benchmarks, {"tasks.long": path}, ByteCodec(), length=4)
     assert len(caught.value.problems) == 1
+
+
+def test_answers_that_leave_no_room_for_a_prompt_are_refused(tmp_path: Path):
+    path = tmp_path / "capital.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in CAPITALS))
+    benchmarks = Benchmarks(tasks={"capital": CAPITAL})
+    files = {"tasks.capital": path}
+    with pytest.raises(InputError, match="answers may have 32 tokens") as caught:
+        prepare_benchmarks(benchmarks, files, ByteCodec(), length=32)
+    assert caught.value.problems[0].path == "tasks.capital"
