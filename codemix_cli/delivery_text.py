@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codemix_cli.output import Result, table
+from codemix_cli.output import Result, note, table
 from codemix_cli.wording import counted
 
 if TYPE_CHECKING:
@@ -41,3 +41,21 @@ def told_delivery(report: SyncReport) -> Result:
         text="\n".join(lines),
         ok=report.waiting == report.evaluations == 0 and not report.problems,
     )
+
+
+def deliver_evaluation() -> None:
+    """Bring an evaluation to MLflow, and say so where that has to wait."""
+    from codemix_cli.reading import workspace_here
+    from ledger.sync import sync
+    from specs.errors import CodemixError
+
+    try:
+        report = sync(workspace_here())
+    except CodemixError as error:
+        why = error.problems[0].what
+    else:
+        if not report.evaluations:
+            return
+        why = "; ".join(report.problems) or "it is slow"
+    # It is in the ledger: that MLflow is away is no reason to fail.
+    note(f"MLflow has not got the evaluation yet ({why}): codemix ledger sync")

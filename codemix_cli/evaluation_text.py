@@ -48,6 +48,17 @@ def told_later(found: Json) -> str:
 
 def told_evaluation(digest: str, entry: Json) -> str:
     """Tell one evaluation."""
+    parts = [_facts(digest, entry), _scores(entry)]
+    if entry["extras"]:
+        kept = [
+            [one["name"], one["mode"] or "", one["content"]["sha256"][:12]]
+            for one in entry["extras"]
+        ]
+        parts.append(table([["kept with it", "", "digest"], *kept]))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _facts(digest: str, entry: Json) -> str:
     subject = entry["subject"]
     stage = f" (stage {entry['stage']})" if entry["stage"] else ""
     facts = [
@@ -60,6 +71,10 @@ def told_evaluation(digest: str, entry: Json) -> str:
         ],
         ["results", entry["results"][:12]],
     ]
+    return table([row for row in facts if row[1]])
+
+
+def _scores(entry: Json) -> str:
     asked = {task["name"]: task for task in entry["tasks"]}
     rows = []
     for score in entry["scores"]:
@@ -69,23 +84,15 @@ def told_evaluation(digest: str, entry: Json) -> str:
             value = with_error(score["values"], name)
             fingerprint = task["fingerprint"][:12] if task else "-"
             rows.append([_task(label), name, value, fingerprint])
-    parts = [table([row for row in facts if row[1]])]
-    if rows:
-        parts.append(table([["score", "", "", "task's digest"], *rows], right=[2]))
-    if entry["extras"]:
-        kept = [
-            [one["name"], one["mode"] or "", one["content"]["sha256"][:12]]
-            for one in entry["extras"]
-        ]
-        parts.append(table([["kept with it", "", "digest"], *kept]))
-    return "\n\n".join(parts)
+    header = ["score", "", "", "task's digest"]
+    return table([header, *rows], right=[2]) if rows else ""
 
 
 def told_recorded(
     digest: str, entry: Json, is_new: bool, disagreements: Sequence[str]
 ) -> str:
-    """Tell an evaluation that was just made."""
-    parts = [told_evaluation(digest, entry)]
+    """Tell an evaluation that was just made, but for its scores."""
+    parts = [_facts(digest, entry)]
     if not is_new:
         parts.append("the ledger has this evaluation already, to the bit")
     parts += [f"DISAGREEMENT: {one}" for one in disagreements]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from codemix_cli.contamination_text import told_contamination
+from codemix_cli.delivery_text import deliver_evaluation
 from codemix_cli.entry_text import told_scores
 from codemix_cli.evaluation_text import told_recorded
 from codemix_cli.output import Command, Result
@@ -16,8 +18,11 @@ from codemix_cli.score_table_text import told_score_table
 from codemix_cli.win_rate_text import told_win_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from evals.judging.evaluation import Asked
     from evals.judging.panel import Mode
+    from specs.evaluation import Evaluation
 
 
 @click.command(cls=Command, example="codemix eval quickstart --suite world-knowledge")
@@ -59,6 +64,23 @@ if TYPE_CHECKING:
     default="record",
     help="Ask the judge what is not recorded, nothing, or everything again.",
 )
+@click.option(
+    "--contamination",
+    is_flag=True,
+    help="Look for the questions in the training text, and score nothing.",
+)
+@click.option(
+    "--via",
+    type=click.Choice(["hf"]),
+    help="Write model and questions for stock lm-eval to --to, and score nothing.",
+)
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder to make; with --via.",
+)
 @devices_option
 def command(
     entry: str,
@@ -69,6 +91,9 @@ def command(
     judge: Path | None,
     against: str | None,
     mode: Mode,
+    contamination: bool,
+    via: str | None,
+    folder: Path | None,
     devices: int | None,
 ) -> Result:
     """Score a checkpoint with suites of one's choice, or again.
@@ -80,6 +105,12 @@ def command(
     compared with those of --against, and the win-rate is recorded. ENTRY may also be a
     spec file, whose latest completed run is meant, or the folder of a checkpoint.
     """
+    if sum([judge is not None, contamination, via is not None]) > 1:
+        raise click.UsageError("--judge, --contamination and --via exclude each other")
+    if judge is None and (against is not None or mode != "record"):
+        raise click.UsageError("--against and --judgements need --judge")
+    if (via is None) != (folder is None):
+        raise click.UsageError("--via and --to need each other")
     if judge is not None:
         if suites or len(tasks) != 1:
             raise click.UsageError("--judge needs one --task, and no --suite")
@@ -90,21 +121,39 @@ def command(
             a=entry, b=against, task=task, judge=judge, limit=limit, stage=stage
         )
         return _judged(asked, mode, devices)
-    if against is not None or mode != "record":
-        raise click.UsageError("--against and --judgements need --judge")
-    if not suites and not tasks:
+    items = _items(suites, tasks, limit)
+    if contamination or folder is not None:
+        if stage is not None or devices is not None:
+            raise click.UsageError("no weights are scored: leave --stage and --devices")
+        return _bridged(entry, items, folder) if folder else _looked_for(entry, items)
+    if not items:
         if limit is not None or stage is not None:
             raise click.UsageError("--limit and --stage need --suite or --task")
         return _again(entry, devices)
-    from evals.evaluator import Evaluator
-    from evals.statistics.score_table import table_of
-    from ledger.signing import key_of_environment
-    from runtime.rescoring import record, rescore
+    return _asked(entry, items, stage, devices)
+
+
+def _items(
+    suites: tuple[str, ...], tasks: tuple[str, ...], limit: int | None
+) -> list[Evaluation]:
+    """Return what is asked, as a spec's evals would have it."""
     from specs.evaluation import Evaluation
 
     items = [Evaluation(suite=name, limit=limit) for name in suites]
     if tasks:
         items.append(Evaluation(tasks=tasks, limit=limit))
+    return items
+
+
+def _asked(
+    entry: str, items: Sequence[Evaluation], stage: str | None, devices: int | None
+) -> Result:
+    """Score a checkpoint, and record what it scores."""
+    from evals.evaluator import Evaluator
+    from evals.statistics.score_table import table_of
+    from ledger.signing import key_of_environment
+    from runtime.rescoring import record, rescore
+
     with open_meter() as meter:
         rescored = rescore(
             entry,
@@ -116,9 +165,11 @@ def command(
             progress=listener(meter),
         )
     recorded = record(rescored, key_of_environment())
+    deliver_evaluation()
     document = recorded.entry.to_json()
     table = table_of(rescored.scores, rescored.benchmarks.asked).to_json()
     disagreements = [str(one) for one in recorded.disagreements]
+    told = told_recorded(recorded.digest, document, recorded.is_new, disagreements)
     return Result(
         data={
             "evaluation": recorded.digest,
@@ -127,20 +178,42 @@ def command(
             **{key: document[key] for key in _SHOWN},
             "table": table,
         },
-        text="\n\n".join(
-            [
-                told_recorded(
-                    recorded.digest, document, recorded.is_new, disagreements
-                ),
-                told_score_table(table),
-            ]
-        ),
+        text=f"{told}\n\n{told_score_table(table)}",
         ok=not disagreements,
         next_command=f"codemix ledger show {document['subject'][:12]}",
     )
 
 
 _SHOWN = ("subject", "stage", "step", "weights_digest", "suites", "tasks", "scores")
+
+
+def _looked_for(text: str, items: Sequence[Evaluation]) -> Result:
+    """Look for questions in the training text of a run or a spec."""
+    from evals.contamination_of import contamination_of
+
+    with open_meter() as meter:
+        found = contamination_of(text, items, workspace_here(), listener(meter))
+    data = found.to_json()
+    return Result(data=data, text=told_contamination(data))
+
+
+def _bridged(text: str, items: Sequence[Evaluation], folder: Path) -> Result:
+    """Write a run and its questions for stock lm-eval."""
+    from evals.bridge_run import bridge_run
+
+    with open_meter() as meter:
+        bridge = bridge_run(
+            text,
+            items,
+            workspace=workspace_here(),
+            folder=folder,
+            progress=listener(meter),
+        )
+    return Result(
+        data={"folder": str(folder), "command": list(bridge.command)},
+        text=f"wrote {folder}, for an environment with lm_eval[hf]",
+        next_command=bridge.shell,
+    )
 
 
 def _judged(asked: Asked, mode: Mode, devices: int | None) -> Result:
@@ -158,6 +231,7 @@ def _judged(asked: Asked, mode: Mode, devices: int | None) -> Result:
             judging=judging_listener(meter),
             key=key_of_environment(),
         )
+    deliver_evaluation()
     found = result.to_json()
     return Result(
         data={
