@@ -75,6 +75,7 @@ SUM = task(
         "assert {{ name }}(5, 3) == 5 {{ sign }} 3\n",
         "solution": " return a {{ sign }} b",
         "stop": ["\ndef"],
+        "max_tokens": 32,
         "samples": 2,
         "k": [1, 2],
     },
