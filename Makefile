@@ -12,7 +12,8 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup setup-bench setup-levanter setup-tpu run test test-full test-tpu
+.PHONY: help setup setup-bench setup-levanter setup-tpu run
+.PHONY: test test-e2e test-full test-tpu
 .PHONY: lint format bench scaling lock clean
 
 help:
@@ -21,7 +22,7 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make setup   leave $(BIN)/codemix ready, and nothing else"
 	@echo "make setup-bench | setup-levanter | setup-tpu: what benchmarks and plans need"
-	@echo "make test-full | test-tpu | format | bench | scaling | lock | clean: see CONTRIBUTING.md"
+	@echo "make test-e2e | test-full | test-tpu | format | bench | scaling | lock | clean: see CONTRIBUTING.md"
 
 setup: $(READY)
 
@@ -62,6 +63,10 @@ run: setup
 
 test: setup
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+
+# Whole runs, each in processes of its own, and real servers.
+test-e2e: setup
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "e2e and not slow" $(PYTEST_ARGS)
 
 test-full: setup
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) -m "not gpu and not tpu and not network" $(PYTEST_ARGS)

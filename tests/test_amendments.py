@@ -41,6 +41,7 @@ def run(folder: Path, *options: str) -> tuple[int, dict[str, Any], str]:
     return codemix(folder, "run", "specs/amended.yaml", *options)
 
 
+@pytest.mark.e2e
 def test_an_amendment_trains_what_is_new_and_records_where_it_forked(
     finished_run: tuple[Path, str], workspace: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_an_amendment_trains_what_is_new_and_records_where_it_forked(
     assert "devices.mesh" not in stderr
 
 
+@pytest.mark.e2e
 def test_changed_data_is_not_what_the_prefix_was_trained_on(
     finished_run: tuple[Path, str], workspace: Path
 ) -> None:

@@ -80,6 +80,7 @@ def test_realised_sequences_are_the_plans_and_no_held_out_document_is_seen(
         assert trained_on.isdisjoint(_documents(store))
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("num_devices", [1, 4, pytest.param(8, marks=pytest.mark.slow)])
 def test_any_number_of_devices_gives_the_same_entry(
     finished_run: tuple[Path, str],

@@ -76,6 +76,7 @@ MOMENTS = {
 }
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=list(MOMENTS))
 def test_a_run_killed_at_a_chosen_moment_ends_as_if_it_was_not(
     straight: tuple[Path, dict[str, Any]], tmp_path: Path, moment: str
@@ -87,6 +88,7 @@ def test_a_run_killed_at_a_chosen_moment_ends_as_if_it_was_not(
     finish(folder, straight[1])
 
 
+@pytest.mark.e2e
 def test_a_run_that_is_asked_to_stop_saves_and_goes_on_later(
     straight: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:

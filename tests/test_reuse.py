@@ -61,6 +61,7 @@ def checkpoint_of(folder: Path, digest: str, step: int) -> Path:
     return folder / ".codemix" / "runs" / identity / "checkpoints" / f"{step:08d}"
 
 
+@pytest.mark.e2e
 def test_a_shared_prefix_is_trained_once_and_ends_in_the_same_bits(
     finished_run: tuple[Path, str], workspace: Path, tmp_path: Path
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_shared_prefix_is_trained_once_and_ends_in_the_same_bits(
     assert (code, scores["is_same"], len(scores["scores"])) == (0, True, 3)
 
 
+@pytest.mark.e2e
 def test_a_damaged_checkpoint_is_not_taken_over_but_an_earlier_one_is(
     finished_run: tuple[Path, str], workspace: Path
 ) -> None:
