@@ -166,6 +166,13 @@ def _compare_texts(found: Compared, one: dict[str, Any], other: dict[str, Any]) 
 def _ours(workspace: Path, entry: str, arguments: argparse.Namespace) -> Any:
     from evals.evaluator import Evaluator
     from runtime.rescoring import rescore
+
+    items = _items(arguments)
+    return rescore(entry, items, workspace=workspace, evaluator=Evaluator())
+
+
+def _items(arguments: argparse.Namespace) -> list[Any]:
+    """Return what is asked, as in a spec's evals."""
     from specs.evaluation import Evaluation
 
     items = []
@@ -173,7 +180,7 @@ def _ours(workspace: Path, entry: str, arguments: argparse.Namespace) -> Any:
         limits = [one for one in (LIMITS.get(name), arguments.limit) if one]
         limit = min(limits, default=None)
         items.append(Evaluation(tasks=(name,), limit=limit))
-    return rescore(entry, items, workspace=workspace, evaluator=Evaluator())
+    return items
 
 
 def _questions_of(rescored: Any, name: str) -> list[dict[str, Any]]:
@@ -190,17 +197,12 @@ def _theirs(
     arguments: argparse.Namespace,
 ) -> dict[str, list[dict[str, Any]]]:
     """Export, ask lm-eval in a process of its own, and read what it logged."""
-    from evals.bridge import PREFIX, write_bridge
-    from evals.pinned_tasks import PinnedTask
-    from runtime.question_rows import read_rows
-    from runtime.results import export
+    from evals.bridge import PREFIX
+    from evals.bridge_run import bridge_run
 
-    tasks = [
-        PinnedTask(task=task, rows=read_rows(workspace / task.data.file, task.data))
-        for task in rescored.benchmarks.tasks.values()
-    ]
-    export(entry, workspace=workspace, folder=folder / "exported")
-    bridge = write_bridge(folder / "bridge", tasks, exported=folder / "exported")
+    bridge = bridge_run(
+        entry, _items(arguments), workspace=workspace, folder=folder / "stock"
+    )
     print(f"$ {bridge.shell}", file=sys.stderr, flush=True)
     environment = {
         **os.environ,
@@ -210,11 +212,11 @@ def _theirs(
     command = [arguments.python, "-m", "lm_eval", *bridge.command[1:]]
     subprocess.run([*command, "--device", "cpu"], check=True, env=environment)
     samples = {}
-    for one in tasks:
-        pattern = f"results/**/samples_{PREFIX}{one.task.name}_*.jsonl"
+    for name in rescored.benchmarks.tasks:
+        pattern = f"results/**/samples_{PREFIX}{name}_*.jsonl"
         (path,) = bridge.files[0].parent.glob(pattern)
         lines = path.read_text("utf-8").splitlines()
-        samples[one.task.name] = [json.loads(line) for line in lines]
+        samples[name] = [json.loads(line) for line in lines]
     return samples
 
 

@@ -47,7 +47,7 @@ class Bridge:
 
 
 def write_bridge(
-    folder: Path, tasks: Sequence[PinnedTask], *, exported: Path
+    folder: Path, tasks: Sequence[PinnedTask], *, exported: Path, length: int
 ) -> Bridge:
     """Write definitions and questions for `lm_eval --include_path`.
 
@@ -55,6 +55,8 @@ def write_bridge(
         folder: Where; files of the same names are replaced.
         tasks: What is asked.
         exported: The model, from `codemix export`.
+        length: Most tokens that it sees at once: those of the stage that its weights
+            end, where another may have had more.
 
     Raises:
         InputError: A task can't be said in lm-eval's terms.
@@ -74,7 +76,8 @@ def write_bridge(
     names = ",".join(PREFIX + one.task.name for one in tasks)
     command = [
         *("lm_eval", "run", "--model", "hf"),
-        *("--model_args", f"pretrained={exported.resolve()},dtype=float32"),
+        *("--model_args", f"pretrained={exported.resolve()}"),
+        *("dtype=float32", f"max_length={length}"),
         *("--include_path", str(folder), "--tasks", names),
         *("--batch_size", str(_BATCH_SIZE)),
         *("--log_samples", "--output_path", str(folder / "results")),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evals.bridge import Bridge, write_bridge
 from evals.pinned_tasks import pinned_tasks
-from runtime.kept_run import find_kept_run
+from runtime.kept_run import KeptRun, find_kept_run
 from runtime.progress import Listener, ignore_progress
 from runtime.results import export
 from specs.errors import InputError
@@ -48,6 +48,15 @@ def bridge_run(
         what = "there is no task to ask"
         raise InputError(what, fix="name a suite: --suite quick")
     exported = folder / "model"
-    bridge = write_bridge(folder / "tasks", tasks, exported=exported)
+    bridge = write_bridge(
+        folder / "tasks", tasks, exported=exported, length=_length(run)
+    )
     export(text, workspace=workspace, folder=exported)
     return bridge
+
+
+def _length(run: KeptRun) -> int:
+    """Return the most tokens that the run's last weights see at once when scored."""
+    ended = [one.name for one in run.ended_stages]
+    lengths = {one.name: one.sequence_length for one in run.plan.stages}
+    return lengths[ended[-1]] if ended else max(lengths.values())

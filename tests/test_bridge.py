@@ -59,6 +59,7 @@ def bridged(tmp_path: Path) -> Path:
         tmp_path / "bridge",
         [PinnedTask(task=one, rows=ROWS) for one in TASKS],
         exported=tmp_path / "model",
+        length=128,
     )
     return tmp_path / "bridge"
 
@@ -110,10 +111,16 @@ def test_command_names_model_tasks_and_folder(tmp_path: Path) -> None:
         tmp_path / "with space",
         [PinnedTask(task=TASKS[0], rows=ROWS)],
         exported=tmp_path / "model",
+        length=128,
     )
     assert shlex.split(bridge.shell) == list(bridge.command)
     assert bridge.command[:4] == ("lm_eval", "run", "--model", "hf")
-    assert f"pretrained={tmp_path / 'model'},dtype=float32" in bridge.command
+    at = bridge.command.index("--model_args") + 1
+    assert bridge.command[at : at + 3] == (
+        f"pretrained={tmp_path / 'model'}",
+        "dtype=float32",
+        "max_length=128",
+    )
     assert "codemix_plain" in bridge.command
     assert {path.name for path in bridge.files} == {
         "codemix_plain.parquet",
@@ -128,7 +135,7 @@ def test_bridge_of_the_same_questions_has_the_same_bytes(tmp_path: Path) -> None
         {
             path.name: path.read_bytes()
             for path in write_bridge(
-                tmp_path / "bridge", [one], exported=tmp_path
+                tmp_path / "bridge", [one], exported=tmp_path, length=128
             ).files
         }
         for _ in range(2)
@@ -157,5 +164,5 @@ def test_what_lm_eval_can_not_do_is_refused(
 ) -> None:
     one = PinnedTask(task=task(choices=None, **changes), rows=ROWS)
     with pytest.raises(InputError, match=what):
-        write_bridge(tmp_path / "bridge", [one], exported=tmp_path)
+        write_bridge(tmp_path / "bridge", [one], exported=tmp_path, length=128)
     assert not (tmp_path / "bridge").exists()
