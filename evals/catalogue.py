@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from evals.rendering import template_problems
 from specs.benchmarks import Asked, Benchmarks
 from specs.errors import CodemixError, Problem, SpecError
 from specs.evaluation import OWN_SUITES, Evaluation
@@ -157,7 +158,9 @@ class _Declared:
             try:
                 if name.endswith(FILE_SUFFIXES):
                     check_location(name)
-                    yield load_task(self._workspace / name, shown_as=name)
+                    task = load_task(self._workspace / name, shown_as=name)
+                    self.problems += template_problems(task, file=name)
+                    yield task
                 else:
                     yield shipped_task(name)
             except BrokenRules as error:

@@ -171,6 +171,18 @@ def test_every_problem_of_every_task_file_is_told_with_its_line(workspace: Path)
     assert "must ask in one way, got choices and reply" in "\n".join(told)
 
 
+def test_templates_that_name_no_field_are_told_before_any_row_is_read(workspace: Path):
+    text = TASK.replace("{{ question }}", "{{ query }}").replace("{{ right", "{% right")
+    (workspace / "tasks" / "sky.yaml").write_text(text)
+    with pytest.raises(SpecError, match=r"'query' is no field of the data") as caught:
+        declared(workspace, spec_with(workspace, {"tasks": ["tasks/sky.yaml"]}))
+    places = [(one.file, one.path) for one in caught.value.problems]
+    assert places == [
+        ("tasks/sky.yaml", "prompt"),
+        ("tasks/sky.yaml", "choices.right"),
+    ]
+
+
 def test_words_for_people_change_no_digest_of_a_task(workspace: Path):
     path = workspace / "tasks" / "sky.yaml"
     task = load_task(path)
