@@ -91,8 +91,13 @@ def _scores(entry: Json) -> str:
 def told_recorded(
     digest: str, entry: Json, is_new: bool, disagreements: Sequence[str]
 ) -> str:
-    """Tell an evaluation that was just made, but for its scores."""
+    """Tell an evaluation that was just made, but for the scores of its tasks."""
+    named = [one["name"] for one in (*entry["tasks"], *entry["suites"])]
+    others = [one for one in entry["scores"] if one["suite"] not in named]
+    # Those of tasks have a table of their own, with intervals.
     parts = [_facts(digest, entry)]
+    if others:
+        parts.append(_scores({**entry, "scores": others}))
     if not is_new:
         parts.append("the ledger has this evaluation already, to the bit")
     parts += [f"DISAGREEMENT: {one}" for one in disagreements]

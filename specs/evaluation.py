@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from specs.base import SpecValue
+from specs.errors import Problem, SpecError
 from specs.quantities import Count, Location, Whole
-from specs.rules import Broken, raise_broken
+from specs.rules import Broken, BrokenRules, dotted, raise_broken
 
 OWN_SUITES = ("heldout", "choices")
 """Suites that are no list of benchmark tasks."""
@@ -83,3 +85,43 @@ class Evaluation(SpecValue):
                 what = f"has no use in the suite {self.suite}"
                 rules.append(Broken(what, "delete it", (key,)))
         return rules
+
+
+def asked_items(
+    suites: Sequence[str], tasks: Sequence[str], limit: int | None
+) -> list[Evaluation]:
+    """Return the items of evals that a command line asks for.
+
+    Args:
+        suites: Names; each becomes an item.
+        tasks: Names and files, which become one.
+        limit: Questions of each task at most.
+
+    Raises:
+        SpecError: With every suite that can't be asked so.
+    """
+    wanted: list[dict[str, Any]] = [{"suite": name} for name in dict.fromkeys(suites)]
+    if tasks:
+        wanted.append({"tasks": tuple(dict.fromkeys(tasks))})
+    items: list[Evaluation] = []
+    problems: list[Problem] = []
+    for one in wanted:
+        try:
+            items.append(Evaluation(**one, limit=limit))
+        except ValidationError as error:
+            problems += _asked_wrongly(error, one.get("suite", "tasks"))
+    if problems:
+        raise SpecError(problems)
+    return items
+
+
+def _asked_wrongly(error: ValidationError, named: str) -> Iterator[Problem]:
+    for found in error.errors(include_url=False):
+        cause = found.get("ctx", {}).get("error")
+        if isinstance(cause, BrokenRules):
+            for rule in cause.broken:
+                path = f"{named}.{dotted(rule.place)}"
+                yield Problem(path=path, what=rule.what, fix=rule.fix)
+        else:
+            what = f"is no name of a suite or task: {found['msg']}"
+            yield Problem(path=named, what=what, fix="see docs/evaluations.md")

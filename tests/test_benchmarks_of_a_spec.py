@@ -23,6 +23,7 @@ from runtime.pinned import check_pinned
 from runtime.question_rows import rows_digest
 from specs.benchmarks import Benchmarks
 from specs.errors import InputError, SpecError
+from specs.evaluation import asked_items
 from specs.identity import run_identity
 from specs.lock import Lock
 from specs.task import task_digest
@@ -262,3 +263,19 @@ def test_a_task_has_its_own_prompt_or_that_of_a_definition(workspace: Path):
         "can't be beside lm_eval, whose definition has its own",
         "is required",
     ]
+
+
+def test_what_a_command_line_asks_for_is_told_like_a_spec():
+    items = asked_items(["quick", "quick"], ["copa", "copa"], 5)
+    assert [(one.suite, one.tasks, one.limit) for one in items] == [
+        ("quick", None, 5),
+        (None, ("copa",), 5),
+    ]
+    with pytest.raises(SpecError) as caught:
+        asked_items(["heldout", "choices", "A B"], [], 5)
+    assert [(one.path, one.what) for one in caught.value.problems][:3] == [
+        ("heldout.limit", "has no use in the suite heldout"),
+        ("choices.file", "is required by the suite choices"),
+        ("choices.limit", "has no use in the suite choices"),
+    ]
+    assert caught.value.problems[3].path == "A B"

@@ -137,12 +137,9 @@ def _items(
     suites: tuple[str, ...], tasks: tuple[str, ...], limit: int | None
 ) -> list[Evaluation]:
     """Return what is asked, as a spec's evals would have it."""
-    from specs.evaluation import Evaluation
+    from specs.evaluation import asked_items
 
-    items = [Evaluation(suite=name, limit=limit) for name in suites]
-    if tasks:
-        items.append(Evaluation(tasks=tasks, limit=limit))
-    return items
+    return asked_items(suites, tasks, limit)
 
 
 def _asked(
@@ -178,7 +175,7 @@ def _asked(
             **{key: document[key] for key in _SHOWN},
             "table": table,
         },
-        text=f"{told}\n\n{told_score_table(table)}",
+        text=f"{told}\n\n{told_score_table(table)}".rstrip(),
         ok=not disagreements,
         next_command=f"codemix ledger show {document['subject'][:12]}",
     )
