@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ def workspace(
     require_sandbox()
     folder = tmp_path_factory.mktemp("eval") / "workspace"
     copy_workspace(finished_run[0], folder)
+    # MLflow keeps where its files are: a copy's would go to the original.
+    shutil.rmtree(folder / ".codemix" / "mlartifacts")
+    (folder / ".codemix" / "mlflow.db").unlink()
+    code, _, stderr = codemix(folder, "ledger", "index", "--rebuild")
+    assert code == 0, stderr
     for name, way in TASKS.items():
         rows = folder / "benchmarks" / f"{name}.jsonl"
         rows.parent.mkdir(exist_ok=True)
@@ -119,8 +125,6 @@ def test_the_same_evaluation_on_any_devices_is_the_same_document(
 def test_a_checkpoint_is_evaluated_wherever_its_folder_is(
     workspace: Path, evaluated: dict[str, Any], tmp_path: Path
 ) -> None:
-    import shutil
-
     entry = entry_of(workspace, evaluated["subject"])
     runs = workspace / ".codemix" / "runs" / entry["identity"][:16] / "checkpoints"
     copied = tmp_path / "taken-along" / f"{evaluated['step']:08d}"
