@@ -6,9 +6,10 @@ does not.
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +17,11 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from specs.atomic import write_atomically
 from specs.errors import InputError, Problem
+
+ORIGIN = "codemix_origin"
+"""Key in the `meta` of a `.dvc` file."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,25 @@ class DvcFiles:
         url = deps[0].get("path")
         return None if url is None else str(url)
 
+    def origin_of(self, path: str) -> dict[str, str] | None:
+        """Return what was kept of where a tracked file came from, see `set_origin`."""
+        meta = self._yaml(self.workspace / f"{path}.dvc").get("meta")
+        found = meta.get(ORIGIN) if isinstance(meta, dict) else None
+        return dict(found) if isinstance(found, dict) else None
+
+    def set_origin(self, path: str, origin: Mapping[str, str] | None) -> None:
+        """Keep in a `.dvc` file where its file came from; DVC leaves `meta` alone."""
+        name = self.workspace / f"{path}.dvc"
+        value = dict(self._yaml(name))
+        meta = {**(value.pop("meta", None) or {}), ORIGIN: origin and dict(origin)}
+        meta = {key: found for key, found in meta.items() if found is not None}
+        stream = io.BytesIO()
+        YAML(typ="safe", pure=True).dump(
+            {**value, **({"meta": meta} if meta else {})}, stream
+        )
+        write_atomically(name, stream.getvalue())
+        self._read.pop(name, None)
+
     def forget(self) -> None:
         """Read everything anew, as it may have changed."""
         self._read.clear()
@@ -75,7 +99,9 @@ class DvcFiles:
         if len(outs) != 1 or "path" not in outs[0]:
             return None
         place = PurePosixPath(name).parent / outs[0]["path"]
-        is_ours = not self._yaml(path).get("deps")
+        is_ours = (
+            not self._yaml(path).get("deps") and self.origin_of(str(place)) is None
+        )
         return Tracked(str(place), name, outs[0].get("md5"), is_ours)
 
     def _stage(self, place: PurePosixPath) -> Tracked | None:

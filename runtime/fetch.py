@@ -1,17 +1,22 @@
 """Pinned files that are not here come from where DVC shares them.
 
+What DVC does not have and was once downloaded comes from where it was downloaded from.
 Only files that are missing are asked for, and nothing that is here is touched. Whether
 they are the right bytes is checked afterwards like those of all others.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ledger.dvc_store import DvcStore
 from runtime.progress import Listener, Progress, ignore_progress
+from runtime.remote.bring import fetch_files, locked_download, open_place
+from runtime.remote.download import note_of
+from runtime.remote.places import Place, Refused
 from specs.errors import InputError, Problem
-from specs.lock import Lock
+from specs.lock import Lock, LockedFile
 
 
 def fetch_missing(
@@ -36,19 +41,69 @@ def fetch_missing(
     total = sum(missing.values())
     problems: list[Problem] = []
     fetched, done = [], 0
+    origins = _origins(lock)
+    elsewhere: list[str] = []
     for name in sorted(missing):
         progress(Progress(task="fetch", done_bytes=done, total_bytes=total))
         try:
-            if _fetch(name, store):
+            if _fetch(name, store, has_origin=name in origins):
                 fetched.append(name)
+            elif name in origins:
+                elsewhere.append(name)
         except InputError as error:
             problems += [_cannot(name, problem) for problem in error.problems]
         done += missing[name]
     if missing:
         progress(Progress(task="fetch", done_bytes=done, total_bytes=total))
+    try:
+        _download({name: origins[name] for name in elsewhere}, store, progress)
+    except InputError as error:
+        problems += error.problems
     if problems:
         raise InputError(problems)
-    return tuple(fetched)
+    return tuple(sorted([*fetched, *elsewhere]))
+
+
+def _origins(lock: Lock) -> dict[str, tuple[str, LockedFile]]:
+    """Return what tracks a downloaded file -> its input's key, and the file."""
+    return {
+        f"{file.path}.dvc": (key, file)
+        for key, pinned in lock.inputs.items()
+        for file in pinned.files
+        if file.origin is not None
+    }
+
+
+def _download(
+    wanted: Mapping[str, tuple[str, LockedFile]], store: DvcStore, progress: Listener
+) -> None:
+    """Fetch files from where they came from, if they are still what the lock says.
+
+    Raises:
+        InputError: With every file that can't be had, or that changed.
+    """
+    places: dict[str, Place] = {}
+    downloads, problems = [], []
+    for key, file in wanted.values():
+        assert file.origin is not None
+        address = file.origin.address
+        shared = address.partition("://")[0]
+        try:
+            place = places.get(shared) or open_place(address)
+        except Refused as error:
+            problems.append(error.problem(key, file.path))
+            continue
+        places[shared] = place
+        downloads.append((key, file.path, locked_download(file, place, store)))
+    if problems:
+        raise InputError(problems)
+    fetch_files(downloads, store, progress)
+    forgotten = [path for _, path, _ in downloads if not store.imported_url(path)]
+    if forgotten:
+        # So that DVC's cache has them again, to share.
+        store.add(forgotten)
+    for _, path, _ in downloads:
+        note_of(store.workspace / path).unlink(missing_ok=True)
 
 
 def _missing(lock: Lock, store: DvcStore) -> dict[str, int]:
@@ -65,8 +120,8 @@ def _missing(lock: Lock, store: DvcStore) -> dict[str, int]:
     return found
 
 
-def _fetch(name: str, store: DvcStore) -> bool:
-    """Fetch one output; tell whether there was anywhere to fetch it from."""
+def _fetch(name: str, store: DvcStore, *, has_origin: bool) -> bool:
+    """Fetch one output; tell whether DVC had anywhere to fetch it from."""
     path = name.removesuffix(".dvc")
     is_pin = name.endswith(".dvc")
     url = store.imported_url(path) if is_pin else None
@@ -80,11 +135,11 @@ def _fetch(name: str, store: DvcStore) -> bool:
             store.pull([name])
         except InputError:
             # What came from the web may still be there.
-            if url is None:
+            if url is None and not has_origin:
                 raise
         else:
             return True
-    if url is None:
+    if url is None or has_origin:
         return False
     store.import_url(url, path)
     return True

@@ -7,13 +7,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
 
 from runtime.documents import format_of
 from runtime.question_rows import QUESTION_SUFFIXES
 from specs.benchmarks import NO_BENCHMARKS, Benchmarks
 from specs.errors import InputError, Problem
 from specs.experiment import Experiment
+from specs.locations import Remote, parse_remote, scheme_of
+from specs.rules import BrokenRules
 from specs.task import TaskData
 
 OWN_FOLDERS = frozenset({".dvc", ".git", ".codemix"})
@@ -21,7 +22,6 @@ OWN_FOLDERS = frozenset({".dvc", ".git", ".codemix"})
 
 NO_SUCH_FILE = "no such file"
 
-_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
 _GLOB = re.compile(r"[*?\[]")
 _MAX_NAMED = 5
 
@@ -84,35 +84,44 @@ def _questions(key: str, data: TaskData) -> Input:
     return Input(key, data.file, None, others, data.published)
 
 
+def remote_of(wanted: Input) -> Remote | None:
+    """Return the address of what is elsewhere, in its parts, or None for a path.
+
+    Raises:
+        InputError: It is an address of no known kind.
+    """
+    if scheme_of(wanted.uri) is None:
+        return None
+    try:
+        return parse_remote(wanted.uri)
+    except BrokenRules as error:
+        [rule] = error.broken
+        raise InputError(rule.what, path=wanted.key, fix=rule.fix) from None
+
+
+def download_folder(wanted: Input) -> str:
+    """Return where files from elsewhere go.
+
+    >>> download_folder(Input("sources.web", "s3://bucket/a/*.jsonl", "auto"))
+    'data/web'
+    """
+    return f"data/{wanted.key.removeprefix('sources.').replace('.', '_')}"
+
+
 def download_path(wanted: Input) -> str | None:
-    """Return where a file from the web goes, or None for a path.
+    """Return where files from elsewhere are, a path or a pattern; None for a path.
 
     >>> download_path(Input("sources.web", "https://example.org/a/b.jsonl?x=1", "auto"))
     'data/web/b.jsonl'
+    >>> download_path(Input("sources.web", "s3://bucket/a/*/b.jsonl", "auto"))
+    'data/web/*/b.jsonl'
     >>> download_path(Input("sources.web", "data/b.jsonl", "auto"))
 
     Raises:
-        InputError: It is some other kind of place.
+        InputError: It is an address of no known kind.
     """
-    scheme = _SCHEME.match(wanted.uri)
-    if scheme is None:
-        return None
-    if scheme[1].lower() not in ("http", "https"):
-        raise InputError(
-            f"{scheme[1]}:// can't be pinned yet, only paths and http(s); "
-            "s3, gs and hf come later",
-            path=wanted.key,
-            fix="download it into the workspace and name the path",
-        )
-    name = PurePosixPath(unquote(urlsplit(wanted.uri).path)).name
-    if not name or name in (".", ".."):
-        raise InputError(
-            f"the address must end in a file name, got {wanted.uri!r}",
-            path=wanted.key,
-            fix="name the address of a file",
-        )
-    folder = wanted.key.removeprefix("sources.").replace(".", "_")
-    return f"data/{folder}/{name}"
+    remote = remote_of(wanted)
+    return None if remote is None else f"{download_folder(wanted)}/{remote.below}"
 
 
 def locate(wanted: Input, workspace: Path) -> Located:

@@ -2,14 +2,14 @@
 
 A file is tracked by a `.dvc` file beside it, a folder by one beside the folder, a glob
 by one per matched file: that never overlaps with what else lies there. What a DVC
-stage makes is tracked by the stage. A file from the web is downloaded once into
-`data/<source>/` and tracked with its address.
+stage makes is tracked by the stage. What is elsewhere is downloaded once into
+`data/<source>/` and tracked with its address, see `runtime.remote.bring`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ledger.dvc_files import tracked_by_git
@@ -25,9 +25,12 @@ from runtime.inputs import (
     download_path,
     inputs_of,
     locate,
+    remote_of,
 )
 from runtime.pinned import check_pinned as check_pinned
 from runtime.progress import Listener, ignore_progress
+from runtime.remote.bring import Brought, record_origins
+from runtime.remote.pinning import bring_inputs, left_over, origin_in
 from runtime.store_identity import store_identity, tokenizer_identity
 from runtime.tracking import track
 from specs.benchmarks import NO_BENCHMARKS, Benchmarks
@@ -65,7 +68,11 @@ def pin(
             stages were trained on that the experiment goes on from.
     """
     inputs = inputs_of(experiment, benchmarks)
-    locked, benchmarks = pin_inputs(inputs, benchmarks, workspace, progress)
+    path = lock_path(spec_path)
+    before = load_lock(path).inputs if path.is_file() else {}
+    locked, benchmarks = pin_inputs(
+        inputs, benchmarks, workspace, progress, before=before
+    )
     lock = Lock(lock=1, codemix=VERSION, inputs=locked, benchmarks=benchmarks)
     check_prefix_data(experiment, lock, workspace)
     lock = _with_stores(lock, experiment, lock_path(spec_path))
@@ -78,6 +85,8 @@ def pin_inputs(
     benchmarks: Benchmarks,
     workspace: Path,
     progress: Listener = ignore_progress,
+    *,
+    before: Mapping[str, LockedInput] | None = None,
 ) -> tuple[dict[str, LockedInput], Benchmarks]:
     """Track inputs with DVC.
 
@@ -86,6 +95,8 @@ def pin_inputs(
         benchmarks: Tasks whose questions are among the inputs.
         workspace: The folder that holds `.dvc/`.
         progress: Told how far it is.
+        before: What a lock already says of them: what is elsewhere and in it is
+            fetched as it says, or not at all.
 
     Returns:
         What the lock says of each input; and the tasks with the digests of their rows.
@@ -96,52 +107,42 @@ def pin_inputs(
     store = DvcStore(workspace)
     # Before anything is downloaded, so that all problems are told in one pass.
     located = _locate_all(inputs, store)
-    if _download(inputs, store):
-        located = _locate_all(inputs, store)
+    brought = bring_inputs(inputs, store, before or {}, progress)
+    if len(located) < len(inputs):
+        located = _locate_all(inputs, store, brought)
     benchmarks = with_digests(
         benchmarks, {key: workspace / one.files[0] for key, one in located.items()}
     )
     hashes = track(list(located.values()), store, progress)
+    record_origins(brought.values(), store)
     locked = {
-        wanted.key: _locked(wanted, located[wanted.key], store, hashes)
+        wanted.key: _locked(wanted, located[wanted.key], store, hashes).model_copy(
+            update={"revision": brought[wanted.key].revision}
+            if wanted.key in brought
+            else {}
+        )
         for wanted in inputs
     }
     return locked, benchmarks
 
 
-def _download(inputs: Iterable[Input], store: DvcStore) -> bool:
-    """Fetch what comes from the web and is not here; tell whether anything was."""
-    problems: list[Problem] = []
-    is_anything_new = False
-    for wanted in inputs:
-        try:
-            path = download_path(wanted)
-            if path is None:
-                continue
-            if store.imported_url(path) != wanted.uri:
-                store.import_url(wanted.uri, path)
-            elif not (store.workspace / path).exists():
-                store.checkout(path)
-            else:
-                continue
-            is_anything_new = True
-        except InputError as error:
-            problems += _at(wanted.key, error)
-    if problems:
-        raise InputError(problems)
-    return is_anything_new
-
-
-def _locate_all(inputs: Iterable[Input], store: DvcStore) -> dict[str, Located]:
-    """Find all files, those that are still to be downloaded left out."""
+def _locate_all(
+    inputs: Iterable[Input],
+    store: DvcStore,
+    brought: Mapping[str, Brought] | None = None,
+) -> dict[str, Located]:
+    """Find all files; those from elsewhere only once they are `brought`."""
     located: dict[str, Located] = {}
     problems: list[Problem] = []
     for wanted in inputs:
         try:
-            path = download_path(wanted)
-            if path is not None and not (store.workspace / path).exists():
+            is_elsewhere = remote_of(wanted) is not None
+            if brought is None and is_elsewhere:
                 continue
-            located[wanted.key] = locate(wanted, store.workspace)
+            found = locate(wanted, store.workspace)
+            located[wanted.key] = found
+            if brought is not None and wanted.key in brought:
+                problems += left_over(wanted, found, brought[wanted.key])
         except InputError as error:
             problems += [_with_remedy(problem, store) for problem in error.problems]
     targets = {target for found in located.values() for target in found.targets}
@@ -188,6 +189,7 @@ def _locked(
                     else None
                 ),
                 dvc_hash=f"md5:{found.md5}",
+                origin=origin_in(path, store),
             )
         )
     outputs = {store.find(path) for path in located.files}
@@ -197,7 +199,7 @@ def _locked(
         name, md5 = tracked.name, tracked.md5
     else:
         listing = "".join(f"{file.dvc_hash} {file.path}\n" for file in files)
-        name = f"{wanted.uri}.dvc"
+        name = f"{download_path(wanted) or wanted.uri}.dvc"
         md5 = hashlib.md5(listing.encode(), usedforsecurity=False).hexdigest()
     return LockedInput(
         uri=wanted.uri, dvc=name, dvc_hash=f"md5:{md5}", files=tuple(files)
@@ -241,10 +243,3 @@ def _with_remedy(problem: Problem, store: DvcStore) -> Problem:
         command = "checkout" if tracked.md5 and store.cached(tracked.md5) else "pull"
         fix = f"dvc {command} {tracked.name}"
     return Problem(what=problem.what, file=problem.file, path=problem.path, fix=fix)
-
-
-def _at(key: str, error: InputError) -> list[Problem]:
-    return [
-        Problem(what=one.what, fix=one.fix, file=one.file, path=one.path or key)
-        for one in error.problems
-    ]

@@ -125,7 +125,8 @@ class Source(SpecValue):
     """One body of documents."""
 
     uri: Annotated[Location, Field(examples=["data/*.jsonl.zst"])]
-    """A file, a directory, a glob relative to the workspace, or an http(s) address."""
+    """A file, a directory or a glob relative to the workspace; an http(s) address; or a
+    file or glob under hf://datasets/ORG/NAME@REVISION/, s3://BUCKET/ or gs://BUCKET/."""
 
     format: Literal["auto", "text", "jsonl", "parquet"] = "auto"
     """`auto` goes by the file name: .txt .md .rst .py are text (a file is a document),

@@ -10,6 +10,23 @@ from specs.base import Value
 from specs.benchmarks import NO_BENCHMARKS, Benchmarks
 
 
+def _is_absent(found: object) -> bool:
+    return found is None
+
+
+class Origin(Value):
+    """Where a file was downloaded from, and what the place said of it then."""
+
+    address: str
+    """Of this one file, such as `hf://datasets/ORG/NAME@COMMIT/a.parquet`."""
+    etag: Annotated[str | None, Field(exclude_if=_is_absent)] = None
+    """The place's name for these bytes; a change of it is a change of the file."""
+    modified: Annotated[str | None, Field(exclude_if=_is_absent)] = None
+    """When it last changed there, where the place gives it no other name."""
+    stated: Annotated[str | None, Field(exclude_if=_is_absent)] = None
+    """Digest that the place states: `sha256:...`, `md5:...`, or `git:...` of a blob."""
+
+
 class LockedFile(Value):
     """One pinned file."""
 
@@ -21,6 +38,8 @@ class LockedFile(Value):
     """Lines, rows or files that hold a document; null where that has no meaning."""
     dvc_hash: str | None = None
     """DVC's own hash of this file, `md5:...`; null where DVC does not know it."""
+    origin: Annotated[Origin | None, Field(exclude_if=_is_absent)] = None
+    """Where it was downloaded from; absent for a file of one's own."""
 
 
 class LockedInput(Value):
@@ -35,6 +54,8 @@ class LockedInput(Value):
     """DVC's own hash of the output, `md5:...`; of a glob, over its list of files."""
     files: tuple[LockedFile, ...]
     """In the order in which they are read: by path."""
+    revision: Annotated[str | None, Field(exclude_if=_is_absent)] = None
+    """The commit of a data set on the hub that its files are from."""
 
     @property
     def num_bytes(self) -> int:

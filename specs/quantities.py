@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from specs.locations import parse_remote
 from specs.rules import broken, shown
 
 MAX_COUNT = 2**53 - 1
@@ -60,7 +61,7 @@ def parse_share(value: Any) -> float:
 
 
 def check_location(value: str) -> str:
-    """Refuse a path that leaves the workspace; addresses with a scheme pass.
+    """Refuse a path that leaves the workspace, and an address of no known kind.
 
     >>> check_location("data/*.jsonl.zst"), check_location("https://example.org/a.txt")
     ('data/*.jsonl.zst', 'https://example.org/a.txt')
@@ -74,6 +75,7 @@ def check_location(value: str) -> str:
             raise broken(f"must not be a file:// address, got {shown(value)}", fix)
         if not match[2].strip("/"):
             raise broken(f"must name what is there, got {shown(value)}", "complete it")
+        parse_remote(value)
         return value
     if "\\" in value:
         what = f"must use forward slashes, got {shown(value)}"

@@ -1,0 +1,1 @@
+"""Data from elsewhere: what is there, and how its bytes come here."""
