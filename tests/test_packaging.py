@@ -78,6 +78,7 @@ def test_lock_has_a_hash_for_each_and_names_no_place() -> None:
 
 def test_every_module_that_we_import_is_declared() -> None:
     names = {"ruamel": "ruamel-yaml", "orbax": "orbax-checkpoint", "yaml": "pyyaml"}
+    names["google"] = "google-auth"
     project = PYPROJECT["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     declared = {normalised(requirement) for group in groups for requirement in group}
