@@ -259,7 +259,7 @@ def test_bucket_is_pinned_by_its_etags(workspace: Path, bucket: str) -> None:
 
     forget(workspace)
     put(bucket, "b.jsonl", ROW % b"B.jsonl")
-    with pytest.raises(InputError, match=r"b\.jsonl changed there: its ETag was") as told:
+    with pytest.raises(InputError, match=r"b\.jsonl changed there: its ETag") as told:
         fetch_missing(lock, workspace)
     assert [problem.file for problem in told.value.problems] == ["data/web/b.jsonl"]
     assert "X-Amz" not in str(told.value)
