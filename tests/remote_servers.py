@@ -125,6 +125,9 @@ class Handler(BaseHTTPRequestHandler):
             self.json({"id": "org/name", "sha": commit, "siblings": []})
         elif kind == "revision":
             self.answer(404, {"X-Error-Code": "RevisionNotFound"})
+        elif kind in ("tree", "resolve") and rest.partition("/")[0] in site.revisions:
+            # A branch may move between two questions.
+            self.answer(409)
         elif kind == "tree":
             folder = rest.partition("/")[2]
             self.tree(folder, query.get("recursive", ["false"])[0].lower() == "true")
