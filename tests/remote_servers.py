@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(url.path)
         if path.startswith(("/api/datasets/", "/datasets/")):
             self.hub(path, parse_qs(url.query), headers)
+        elif path.startswith("/storage/v1/b/"):
+            self.google(path, parse_qs(url.query), headers)
         else:
             self.file(path.lstrip("/"), headers)
 
@@ -150,6 +153,34 @@ class Handler(BaseHTTPRequestHandler):
                 one["lfs"] = {"oid": oid, "size": len(data), "pointerSize": 130}
             found.append(one)
         self.json(found)
+
+    def google(self, path: str, query: dict[str, Any], headers: dict[str, str]) -> None:
+        """Answer as Google's storage does, of one bucket, a name a page."""
+        place = "/storage/v1/b/bucket/o"
+        if path.startswith(f"{place}/"):
+            is_now = query["generation"] == ["7"] and query["alt"] == ["media"]
+            self.file(path.removeprefix(f"{place}/") if is_now else "", headers)
+            return
+        if path != place:
+            self.answer(404)
+            return
+        prefix = query["prefix"][0]
+        names = [one for one in sorted(self.site.files) if one.startswith(prefix)]
+        names = [one for one in names if one >= query.get("pageToken", [""])[0]]
+        items = []
+        for name in names[:1]:
+            data = self.site.files[name]
+            md5 = base64.b64encode(hashlib.md5(data).digest()).decode()
+            one = {"name": name, "size": str(len(data)), "generation": "7"}
+            items.append({**one, "md5Hash": md5})
+        after = {"nextPageToken": names[1]} if len(names) > 1 else {}
+        self.json({"items": items, **after})
+
+    def do_POST(self) -> None:
+        """Refuse whoever asks for a token."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.dumps({"error": "invalid_grant"}).encode()
+        self.answer(400, {"Content-Type": "application/json"}, body)
 
     def json(self, value: Any) -> None:
         body = json.dumps(value).encode()
