@@ -81,9 +81,9 @@ class DvcFiles:
         meta = {**(value.pop("meta", None) or {}), ORIGIN: origin and dict(origin)}
         meta = {key: found for key, found in meta.items() if found is not None}
         stream = io.BytesIO()
-        YAML(typ="safe", pure=True).dump(
-            {**value, **({"meta": meta} if meta else {})}, stream
-        )
+        yaml = YAML(typ="safe", pure=True)
+        yaml.default_flow_style, yaml.width = False, 10_000
+        yaml.dump({**value, **({"meta": meta} if meta else {})}, stream)
         write_atomically(name, stream.getvalue())
         self._read.pop(name, None)
 
