@@ -23,6 +23,7 @@ class Site:
     files: dict[str, bytes] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     """One is taken by each request for bytes of a file that isn't a probe."""
+    retry_after: str = "0"
     has_etags: bool = True
     has_ranges: bool = True
     token: str | None = None
@@ -72,7 +73,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "changed":
             self.site.files[name] = self.site.files[name][::-1]
         if fault.isdecimal():
-            self.answer(int(fault), {"Retry-After": "0"})
+            self.answer(int(fault), {"Retry-After": self.site.retry_after})
             return
         self.body(name, headers, asked, fault)
 

@@ -252,7 +252,8 @@ def test_wait_that_a_server_asks_for_is_kept(
     download(one, patience=HASTE)
     assert time.monotonic() - start >= 0.3
     os.unlink(one.target)
-    monkeypatch.setattr("runtime.remote.http._asked_wait", lambda response: 9999)
-    site.faults = ["429"]
-    with pytest.raises(Refused, match="it asks to wait 9999 seconds"):
-        download(one, patience=HASTE)
+    monkeypatch.undo()
+    for asked in ("9999", "Fri, 01 Jan 2100 00:00:00 GMT"):
+        site.faults, site.retry_after = ["429"], asked
+        with pytest.raises(Refused, match=r"it asks to wait \d{4,} seconds"):
+            download(one, patience=HASTE)
