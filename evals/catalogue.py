@@ -1,8 +1,8 @@
 """Which benchmarks a spec asks for: names in its `evals`, looked up.
 
-A name is a suite or a task that comes with codemix; a path is a task file of the
-workspace. Nothing is read here but those files: no data, and no library that is slow to
-import.
+A name is a suite or a task that comes with codemix, or after `lm-eval:` a task that
+lm-evaluation-harness defines; a path is a task file of the workspace. Nothing is read
+here but those files: no data, and no slow library but for tasks of lm-eval.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ SUITES = TASKS / "suites"
 
 FILE_SUFFIXES = (".yaml", ".yml")
 
+STOCK = "lm-eval:"
+"""Before the name of a task that lm-evaluation-harness defines."""
+
 
 def task_names() -> list[str]:
     """Return the names of the tasks that come with codemix, sorted."""
@@ -48,7 +51,9 @@ def check_names(experiment: Experiment) -> list[Problem]:
             path = f"evals.{item}.suite"
             problems.append(Problem(path=path, what=what, fix=fix))
         for place, name in enumerate(evaluation.tasks or ()):
-            if not name.endswith(FILE_SUFFIXES) and name not in task_names():
+            if name.startswith(STOCK) or name.endswith(FILE_SUFFIXES):
+                continue
+            if name not in task_names():
                 fix = did_you_mean(name, task_names())
                 path = f"evals.{item}.tasks.{place}"
                 what = f"unknown task {name!r}"
@@ -161,6 +166,8 @@ class _Declared:
                     task = load_task(self._workspace / name, shown_as=name)
                     self.problems += template_problems(task, file=name)
                     yield task
+                elif name.startswith(STOCK):
+                    yield _stock(name.removeprefix(STOCK))
                 else:
                     yield shipped_task(name)
             except BrokenRules as error:
@@ -169,6 +176,13 @@ class _Declared:
                     self.problems.append(problem)
             except CodemixError as error:
                 self.problems += error.problems
+
+
+def _stock(name: str) -> Task:
+    """Return the task of a name that lm-eval knows."""
+    from evals.harness_stock import stock_task, task_of
+
+    return task_of(stock_task(name))
 
 
 def _with_definition(task: Task) -> Task:

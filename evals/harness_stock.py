@@ -30,6 +30,8 @@ from evals.selection import asked_rows
 from specs.canonical import digest_of
 from specs.errors import InputError, SpecError
 from specs.names import did_you_mean
+from specs.task import Task, TaskData
+from specs.task_ways import Stock
 
 ROW = "codemix_row"
 """Added to each row, to find it again after lm-eval's own processing."""
@@ -86,6 +88,41 @@ def stock_task(name: str) -> StockTask:
         fix = did_you_mean(name, sorted(stock_files()))
         raise SpecError(f"lm-eval defines no task {name!r}", fix=fix)
     return read_stock_task(name, path)
+
+
+def task_of(stock: StockTask) -> Task:
+    """Declare a definition as a task, where the definition alone says enough.
+
+    Its questions lie in `benchmarks/lm-eval/NAME.jsonl`, in the form of its data set.
+
+    Raises:
+        SpecError: Parts of it are code, so the fields that it reads are unknown.
+    """
+    if stock.functions:
+        raise SpecError(
+            f"lm-eval's task {stock.name!r} computes {', '.join(stock.functions)} in "
+            "code, so its name does not tell which fields of a row it reads",
+            fix="write a task file with lm_eval and data.fields; see docs/tasks.md",
+        )
+    config = stock.config
+    split = config.get("test_split") or config.get("validation_split") or "unnamed"
+    parts = [config.get("dataset_path"), config.get("dataset_name"), split]
+    is_choice = config.get("output_type") == "multiple_choice"
+    return Task(
+        codemix_task=1,
+        name=re.sub(r"[^a-z0-9_-]", "_", f"lm_eval_{stock.name.lower()}")[:64],
+        version=1,
+        data=TaskData(
+            file=f"benchmarks/lm-eval/{stock.name}.jsonl",
+            published=" ".join(str(part) for part in parts if part),
+            split=str(split),
+            licence="that of the data set; lm-eval's definition does not say",
+            fields=stock.fields,
+        ),
+        lm_eval=Stock(
+            task=stock.name, score="accuracy" if is_choice else "exact_match"
+        ),
+    )
 
 
 def read_stock_task(name: str, path: Path) -> StockTask:

@@ -44,8 +44,8 @@ class Evaluation(SpecValue):
         | None,
         Field(strict=False, exclude_if=_is_default),
     ] = None
-    """Tasks in place of a suite: names of tasks that come with codemix, and YAML files
-    of the workspace, which say what they ask."""
+    """Tasks in place of a suite: names of tasks that come with codemix, YAML files of
+    the workspace, which say what they ask, and `lm-eval:NAME` as lm-eval defines it."""
 
     file: Annotated[Location, Field(examples=["evals/questions.jsonl"])] | None = None
     """Questions for `choices`: a JSONL file, pinned like a source."""

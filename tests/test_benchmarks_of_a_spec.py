@@ -279,3 +279,24 @@ def test_what_a_command_line_asks_for_is_told_like_a_spec():
         ("choices.limit", "has no use in the suite choices"),
     ]
     assert caught.value.problems[3].path == "A B"
+
+
+def test_a_task_of_lm_eval_is_asked_for_by_its_name(workspace: Path):
+    found = declared(workspace, spec_with(workspace, {"tasks": ["lm-eval:piqa"]}))
+    task = found.tasks["lm_eval_piqa"]
+    assert task.lm_eval is not None
+    assert (task.lm_eval.task, task.lm_eval.score) == ("piqa", "accuracy")
+    assert task.lm_eval.sha256 is not None
+    assert task.data.fields == ("goal", "label", "sol1", "sol2")
+    assert task.data.file == "benchmarks/lm-eval/piqa.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [("piqqa", "defines no task 'piqqa'"), ("copa", "does not tell which fields")],
+)
+def test_a_name_of_lm_eval_that_does_not_say_enough_is_refused(
+    workspace: Path, name: str, what: str
+):
+    with pytest.raises(SpecError, match=what):
+        declared(workspace, spec_with(workspace, {"tasks": [f"lm-eval:{name}"]}))
