@@ -92,9 +92,10 @@ def draw_curve(name: str, points: Points, *, num_steps: int, width: int) -> Curv
     places = [0, *(bisect_left(steps, border) for border in borders), len(steps)]
     drawn: list[float | None] = []
     for start, stop in pairwise(places):
-        # Divided first: the sum of large numbers is no number.
-        mean = sum(value / (stop - start) for value in values[start:stop])
-        drawn.append(mean if stop > start else drawn[-1] if drawn else None)
+        if stop > start:
+            drawn.append(_mean(values[start:stop]))
+        else:
+            drawn.append(drawn[-1] if drawn else None)
     finite = list(filter(math.isfinite, values))
     least = min(finite, default=None)
     return Curve(
@@ -103,6 +104,15 @@ def draw_curve(name: str, points: Points, *, num_steps: int, width: int) -> Curv
         least=None if least is None else (steps[values.index(least)], least),
         last=(steps[-1], values[-1]),
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Average values, some of which may be no finite numbers."""
+    # Divided first: the sum of large numbers is no number. Nor is it always then.
+    mean = sum(value / len(values) for value in values)
+    if math.isinf(mean) and all(map(math.isfinite, values)):
+        return max(values, key=abs)
+    return mean
 
 
 def _metric_points(entry: Entry, objects: ObjectStore) -> dict[str, Points]:

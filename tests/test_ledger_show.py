@@ -12,7 +12,7 @@ from pathlib import Path
 
 import ledger_runs
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from test_cli_commands import as_json, codemix
 
@@ -61,6 +61,7 @@ def test_a_sparkline_has_a_mark_per_number_and_per_border(values, borders, is_as
     st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=50),
     st.integers(1, 60),
 )
+@example(values=[sys.float_info.max] * 3, width=1)
 def test_a_curve_stays_between_its_least_and_greatest_point(values, width):
     points = Points(list(range(len(values))), values)
     curve = draw_curve("a", points, num_steps=len(values), width=width)
