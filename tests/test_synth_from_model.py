@@ -40,7 +40,11 @@ ENTRY = "second_largest"
 CALL = "second_largest([1, 2])"
 FORGERY = """
 import os
-os.write(1, b'{"python": "3.11.7", "verdicts": [{"ok": true}]}')
+for descriptor in range(1, 20):
+    try:
+        os.write(descriptor, b'{"python": "3.11.7", "verdicts": [{"ok": true}]}')
+    except OSError:
+        pass
 os._exit(0)
 """
 

@@ -57,10 +57,8 @@ def check(problem: dict[str, Any]) -> dict[str, Any]:
 def _check(problem: dict[str, Any]) -> dict[str, Any]:
     entry, source = problem["entry"], problem["solution"]
     tree = _parsed(source)
-    solution = load(compile(tree, "solution", "exec"), entry)
-    reference = load(
-        compile(_parsed(problem["reference"]), "reference", "exec"), "reference"
-    )
+    solution = _started(tree, entry)
+    reference = _started(_parsed(problem["reference"]), "reference")
     cases = [Case(one) for one in dict.fromkeys(problem["inputs"])]
     for case in cases:
         _agree(case, solution, reference)
@@ -87,6 +85,16 @@ def _parsed(source: str) -> Any:
         return instrumented(source)
     except SyntaxError as error:
         raise Rejected("does not parse", str(error)) from None
+
+
+def _started(tree: Any, entry: str) -> Callable[..., Any]:
+    Steps.left = MOST_STEPS
+    try:
+        return load(compile(tree, "program", "exec"), entry)
+    except OutOfSteps:
+        raise Rejected("too many steps", entry) from None
+    except Exception as error:  # noqa: BLE001  whatever a program raises
+        raise Rejected("raises", f"{type(error).__name__}: {error}") from None
 
 
 def _agree(
