@@ -138,8 +138,8 @@ CALENDAR_ENDS = {
 
 
 def _calendar(core: Core, draws: Draws) -> Draft:
-    months, long, week = core["months"], core["long"], core["week"]
-    end = core["end"]
+    months, long = core["months"], core["long"]
+    end, week = core["end"]
     words = {"w1": week - 1, "week": week, "long": long}
     task, returns, finish, by_hand = (
         text.format(**words) for text in CALENDAR_ENDS[end]
@@ -260,8 +260,8 @@ FAMILIES = (
                     *((end, "", k) for end in ("after", "gaps", "within", "late", "total") for k in (15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 80, 90, 100, 120, 150, 180, 200, 240))),
             "extra": ("all", "morning", "hours", "once", "early"), "form": (":", ".", "h"), "portion": ("all", "part")}, _clock),
     Family("calendars", "dates and time",
-           {"months": (5, 6, 8, 9, 10, 12, 13), "long": (8, 10, 12, 15, 20, 24, 25, 28, 30, 32), "week": (4, 5, 6, 7, 8, 9), "first": (1, 100, 2000),
-            "end": tuple(CALENDAR_ENDS)}, _calendar),
+           {"months": (5, 6, 7, 8, 9, 10, 11, 12, 13), "long": (8, 10, 12, 14, 15, 18, 20, 24, 25, 28, 30, 32), "first": (1, 100, 2000),
+            "end": (*((end, 7) for end in ("date", "first", "text", "left")), *((end, week) for end in ("both", "rest") for week in (4, 5, 6, 7, 8, 9)))}, _calendar),
     Family("timesheets", "dates and time",
            {"rounding": (("exact", 0), *((one, q) for one in ("up", "down") for q in (5, 10, 15, 20, 30, 60))),
             "pause": (("none", 0), *(("long", b) for b in (120, 180, 200, 240, 300, 360))),
