@@ -8,25 +8,15 @@ costs.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
-from fractions import Fraction
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from runtime.documents import Document
-from specs.data import (
-    AlphanumericFilter,
-    ContainsFilter,
-    Filter,
-    LengthFilter,
-    LineLengthFilter,
-    Not,
-    Scalar,
-)
-
-Rule = Callable[[Document], bool]
-"""True where the document is kept."""
+from runtime.filters_rules import Rule, build_rule, fields_of
+from specs.data import Not, Scalar
+from specs.filters import Filter
 
 Condition = Scalar | list[Scalar] | Not
 
@@ -50,22 +40,23 @@ class DocumentFilter:
         # Conditions pass through plain JSON: pydantic would read 1 as true.
         conditions = json.loads(where)
         _WHERE.validate_python(conditions)
-        self.columns = frozenset(conditions)
-        self._rules: list[tuple[str, Rule]] = [
-            (f"where.{name}", _condition_rule(name, condition))
+        declared = _FILTERS.validate_json(filters)
+        self.columns = frozenset(conditions).union(*map(fields_of, declared))
+        self._rules: dict[str, Rule] = {
+            f"where.{name}": _condition_rule(name, condition)
             for name, condition in conditions.items()
-        ]
-        self._rules += [
-            (f"filters.{index}.{rule.filter}", _filter_rule(rule))
-            for index, rule in enumerate(_FILTERS.validate_json(filters))
-        ]
+        }
+        self._rules |= {
+            f"filters.{index}.{rule.filter}": build_rule(rule)
+            for index, rule in enumerate(declared)
+        }
 
     def reason_to_drop(self, document: Document) -> str | None:
         """Name the first rule that objects, or None where the document is kept."""
         if not document.text:
             return EMPTY
-        for reason, is_kept in self._rules:
-            if not is_kept(document):
+        for reason, rule in self._rules.items():
+            if not rule.is_kept(document):
                 return reason
         return None
 
@@ -93,39 +84,8 @@ def _condition_rule(name: str, condition: Any) -> Rule:
         has_value = name in document.fields and _is_any(document.fields[name], values)
         return has_value != is_negated
 
-    return is_kept
+    return Rule(is_kept, lambda document: f"{name} {document.fields.get(name)!r}")
 
 
 def _is_any(value: Any, values: Iterable[Any]) -> bool:
     return any(is_same_scalar(value, wanted) for wanted in values)
-
-
-def _filter_rule(rule: Filter) -> Rule:
-    if isinstance(rule, LengthFilter):
-        return lambda document: _has_length(document.text, rule)
-    if isinstance(rule, LineLengthFilter):
-        return lambda document: _longest_line(document.text) <= rule.max_chars
-    if isinstance(rule, AlphanumericFilter):
-        # The decimal number that the spec shows, not the binary fraction nearest to it.
-        min_share = Fraction(repr(rule.min_share))
-        return lambda document: _is_alphanumeric(document.text, min_share)
-    return lambda document: not _contains(document.text, rule)
-
-
-def _has_length(text: str, rule: LengthFilter) -> bool:
-    longest = len(text) if rule.max_chars is None else rule.max_chars
-    return rule.min_chars <= len(text) <= longest
-
-
-def _longest_line(text: str) -> int:
-    return max(map(len, text.split("\n")))
-
-
-def _is_alphanumeric(text: str, min_share: Fraction) -> bool:
-    count = sum(map(str.isalnum, text))
-    return count * min_share.denominator >= len(text) * min_share.numerator
-
-
-def _contains(text: str, rule: ContainsFilter) -> bool:
-    # Cut first: folding the case of a character may change the number of characters.
-    return rule.text.casefold() in text[: rule.within_chars].casefold()

@@ -95,7 +95,9 @@ and a comment is not.
 
 _ORDER = (
     *("Model", "Precision", "AdamW", "Tokenizer", "TokenizerTraining", "Source", "Not"),
-    *("LengthFilter", "LineLengthFilter", "AlphanumericFilter", "ContainsFilter"),
+    *("LengthFilter", "LineLengthFilter", "MeanLineLengthFilter", "AlphanumericFilter"),
+    *("ContainsFilter", "FloatNumbersFilter", "DomainListFilter", "EncodedDataFilter"),
+    "LicenceFilter",
     *(
         "Batch",
         "Parallel",

@@ -1,0 +1,251 @@
+"""What each filter of `specs.filters` measures in a document, and which it keeps.
+
+The exact definitions are here; docs/filters.md says where they come from. All are
+functions of one document, linear in its length. Shares are compared as fractions, so a
+document exactly at a limit is kept on every machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from runtime.documents import Document
+from specs.filters import (
+    AlphanumericFilter,
+    ContainsFilter,
+    DomainListFilter,
+    EncodedDataFilter,
+    Filter,
+    FloatNumbersFilter,
+    LengthFilter,
+    LicenceFilter,
+    LineLengthFilter,
+    MeanLineLengthFilter,
+)
+
+# Possessive, so that no text makes them try twice.
+FLOAT_NUMBER = re.compile(
+    r"(?<![\w.])"
+    r"(?:[0-9]*+\.[0-9]++(?:[eE][+-]?[0-9]++)?+|[0-9]++[eE][+-]?[0-9]++)"
+    r"[fFdDlL]?+(?!\w|\.[0-9])"
+)
+_BASE64 = r"[A-Za-z0-9+/]{64,}+={0,2}+"
+_BYTE = r"(?:0[xX]|\\x)[0-9A-Fa-f]{2}"
+ENCODED_RUN = re.compile(
+    rf"{_BASE64}(?:\r?\n[ \t]*+{_BASE64})*+"
+    rf"|{_BYTE}(?:\s*+,?+\s*+{_BYTE}){{7,}}+"
+    r"|(?:\\u[0-9A-Fa-f]{4}){8,}+"
+)
+DOMAIN = re.compile(
+    r"(?:\*?\.)?(?:[a-z0-9_-]{1,63}+\.)*?(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})",
+    re.IGNORECASE,
+)
+BARE_DOMAINS = frozenset(("com", "net", "org", "edu", "gov", "mil", "int", "arpa"))
+ITEM_BORDER = re.compile(r"[\n,;]")
+AROUND_ITEMS = " \t\r\"'`()[]{}<>-|"
+COMMENT_MARKS = ("#", "!", "//")
+
+
+class Rule(NamedTuple):
+    """One filter, ready for use."""
+
+    is_kept: Callable[[Document], bool]
+    measured: Callable[[Document], str]
+    """Tells people what decided."""
+
+
+def build_rule(rule: Filter) -> Rule:
+    """Build one filter."""
+    builders: dict[type[Any], Callable[[Any], Rule]] = {
+        LengthFilter: _length,
+        LineLengthFilter: _line_length,
+        MeanLineLengthFilter: _mean_line_length,
+        AlphanumericFilter: _alphanumeric,
+        ContainsFilter: _contains,
+        FloatNumbersFilter: _float_numbers,
+        DomainListFilter: _domain_list,
+        EncodedDataFilter: _encoded_data,
+        LicenceFilter: _licence,
+    }
+    return builders[type(rule)](rule)
+
+
+def fields_of(rule: Filter) -> frozenset[str]:
+    """Return the columns or keys that a filter needs beside the text."""
+    if isinstance(rule, LicenceFilter):
+        return frozenset({rule.field})
+    return frozenset()
+
+
+def longest_line(text: str) -> int:
+    """Return the characters of the longest line; line feeds alone end lines."""
+    return max(map(len, text.split("\n")))
+
+
+def mean_line_length(text: str) -> Fraction:
+    r"""Return the mean characters of a line, line feeds not counted.
+
+    >>> mean_line_length("ab\nabcd\n"), mean_line_length("\n")
+    (Fraction(3, 1), Fraction(0, 1))
+    """
+    num_ends = text.count("\n")
+    num_lines = num_ends + (not text.endswith("\n"))
+    return Fraction(len(text) - num_ends, num_lines)
+
+
+def alphanumeric_share(text: str) -> Fraction:
+    """Return the share of characters that are letters or digits, as Unicode says."""
+    return Fraction(sum(map(str.isalnum, text)), len(text))
+
+
+def count_float_numbers(text: str) -> int:
+    """Count float numbers; see `FloatNumbersFilter`.
+
+    >>> count_float_numbers("0.5 -.5f 1e5 1.2.3 v1.2 7 x[1.0:2.0]. 3.")
+    5
+    """
+    return sum(1 for _ in FLOAT_NUMBER.finditer(text))
+
+
+def count_domains(text: str) -> tuple[int, int]:
+    """Count the items of a document that are domains, and all items.
+
+    >>> count_domains("com, net; 'example.org', hello world")
+    (3, 4)
+    """
+    num_domains = num_items = 0
+    for line in text.split("\n"):
+        if line.lstrip().startswith(COMMENT_MARKS):
+            continue
+        for part in ITEM_BORDER.split(line):
+            item = part.strip(AROUND_ITEMS)
+            num_items += bool(item)
+            num_domains += _is_domain(item)
+    return num_domains, num_items
+
+
+def encoded_chars(text: str) -> tuple[int, int]:
+    """Return the characters in runs of encoded data, and those of the longest run."""
+    runs = [match.end() - match.start() for match in ENCODED_RUN.finditer(text)]
+    return sum(runs), max(runs, default=0)
+
+
+def licences_of(value: Any) -> frozenset[str]:
+    """Return the licences of a document, folded; none if anything else is there.
+
+    >>> licences_of("MIT"), licences_of(["MIT", None]), licences_of(None)
+    (frozenset({'mit'}), frozenset(), frozenset())
+    """
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(one, str) for one in values):
+        return frozenset()
+    return frozenset(one.casefold() for one in values)
+
+
+def _length(rule: LengthFilter) -> Rule:
+    def is_kept(document: Document) -> bool:
+        size = len(document.text)
+        longest = size if rule.max_chars is None else rule.max_chars
+        return rule.min_chars <= size <= longest
+
+    return Rule(is_kept, lambda document: f"{len(document.text):,} characters")
+
+
+def _line_length(rule: LineLengthFilter) -> Rule:
+    return Rule(
+        lambda document: longest_line(document.text) <= rule.max_chars,
+        lambda document: f"longest line {longest_line(document.text):,} characters",
+    )
+
+
+def _mean_line_length(rule: MeanLineLengthFilter) -> Rule:
+    def measured(document: Document) -> str:
+        return f"lines of {float(mean_line_length(document.text)):,.1f} characters"
+
+    return Rule(
+        lambda document: mean_line_length(document.text) <= rule.max_chars, measured
+    )
+
+
+def _alphanumeric(rule: AlphanumericFilter) -> Rule:
+    # The decimal number that the spec shows, not the binary fraction nearest to it.
+    min_share = Fraction(repr(rule.min_share))
+
+    def measured(document: Document) -> str:
+        return f"{float(alphanumeric_share(document.text)):.1%} letters and digits"
+
+    return Rule(
+        lambda document: alphanumeric_share(document.text) >= min_share, measured
+    )
+
+
+def _contains(rule: ContainsFilter) -> Rule:
+    wanted = rule.text.casefold()
+
+    def is_kept(document: Document) -> bool:
+        # Cut first: folding the case of a character may change how many there are.
+        return wanted not in document.text[: rule.within_chars].casefold()
+
+    return Rule(
+        is_kept,
+        lambda document: f"{'no ' if is_kept(document) else ''}{rule.text!r} in it",
+    )
+
+
+def _float_numbers(rule: FloatNumbersFilter) -> Rule:
+    return Rule(
+        lambda document: count_float_numbers(document.text) <= rule.max_count,
+        lambda document: f"{count_float_numbers(document.text):,} float numbers",
+    )
+
+
+def _domain_list(rule: DomainListFilter) -> Rule:
+    max_share = Fraction(repr(rule.max_share))
+
+    def is_kept(document: Document) -> bool:
+        num_domains, num_items = count_domains(document.text)
+        return num_items < rule.min_items or num_domains <= max_share * num_items
+
+    def measured(document: Document) -> str:
+        num_domains, num_items = count_domains(document.text)
+        return f"{num_domains:,} of {num_items:,} items are domains"
+
+    return Rule(is_kept, measured)
+
+
+def _encoded_data(rule: EncodedDataFilter) -> Rule:
+    max_share = Fraction(repr(rule.max_share))
+
+    def is_kept(document: Document) -> bool:
+        total, longest = encoded_chars(document.text)
+        size = len(document.text)
+        return longest <= rule.max_run_chars and total <= max_share * size
+
+    def measured(document: Document) -> str:
+        total, longest = encoded_chars(document.text)
+        share = total / len(document.text)
+        return f"{share:.1%} encoded, longest run {longest:,} characters"
+
+    return Rule(is_kept, measured)
+
+
+def _licence(rule: LicenceFilter) -> Rule:
+    allowed = {one.casefold() for one in rule.allow}
+
+    def is_kept(document: Document) -> bool:
+        licences = licences_of(document.fields.get(rule.field))
+        return bool(licences) and licences <= allowed
+
+    return Rule(
+        is_kept, lambda document: f"{rule.field} {document.fields.get(rule.field)!r}"
+    )
+
+
+def _is_domain(item: str) -> bool:
+    if "." not in item:
+        is_code = len(item) == 2 and item.isascii() and item.isalpha()
+        return is_code or item.lower() in BARE_DOMAINS
+    return DOMAIN.fullmatch(item) is not None
