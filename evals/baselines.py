@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from evals.heldout import HeldoutSample
 from evals.scores import Score, SplitStore, TextCodec
+from specs.evaluation import BASELINES
 
 DEFAULT_MAX_COUNTED = 100_000_000
 """Tokens of a source's training split that are counted at most, from its start."""
@@ -62,7 +63,7 @@ def measure_baselines(
             "tokens_counted": int(counts.sum()),
             "documents_changed_by_the_tokenizer": changed,
         }
-    return Score(suite="baselines", values=values, detail={"sources": detail})
+    return Score(suite=BASELINES, values=values, detail={"sources": detail})
 
 
 def count_tokens(

@@ -13,7 +13,7 @@ from pathlib import Path
 from evals.rendering import template_problems
 from specs.benchmarks import Asked, Benchmarks
 from specs.errors import CodemixError, Problem, SpecError
-from specs.evaluation import OWN_SUITES, Evaluation
+from specs.evaluation import BASELINES, OWN_SUITES, Evaluation
 from specs.experiment import Experiment
 from specs.names import did_you_mean
 from specs.quantities import check_location
@@ -165,6 +165,7 @@ class _Declared:
                     check_location(name)
                     task = load_task(self._workspace / name, shown_as=name)
                     self.problems += template_problems(task, file=name)
+                    self.problems += _name_problems(task, file=name)
                     yield task
                 elif name.startswith(STOCK):
                     yield _stock(name.removeprefix(STOCK))
@@ -176,6 +177,16 @@ class _Declared:
                     self.problems.append(problem)
             except CodemixError as error:
                 self.problems += error.problems
+
+
+def _name_problems(task: Task, *, file: str) -> Iterator[Problem]:
+    """Refuse the name of a suite: scores of a step are told apart by name alone."""
+    start, dash, limit = task.name.rpartition("-")
+    # A suite that is asked with a limit of the spec's has it in its name.
+    unlimited = start if dash and limit.isdecimal() else task.name
+    if unlimited in (*OWN_SUITES, BASELINES, *suite_names()):
+        what = f"{task.name!r} is the name of other scores"
+        yield Problem(file=file, path="name", what=what, fix="rename the task")
 
 
 def _stock(name: str) -> Task:

@@ -15,6 +15,9 @@ from specs.rules import Broken, BrokenRules, dotted, raise_broken
 OWN_SUITES = ("heldout", "choices")
 """Suites that are no list of benchmark tasks."""
 
+BASELINES = "baselines"
+"""Scores of no model, told beside `heldout`; nobody can ask for them."""
+
 
 def _is_default(value: Any) -> bool:
     """Tell a key that came later than version 1: left out where it says nothing."""
