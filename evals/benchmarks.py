@@ -7,7 +7,7 @@ Task + rows --harness--> texts --tokenizer--> requests --model--> answers
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +91,20 @@ def prepare_benchmarks(
                 sandbox=_strictest(benchmarks.asked, name),
             )
         except CodemixError as error:
-            problems += error.problems
+            problems += [_of_task(name, one) for one in error.problems]
             kind = type(error)
     if problems:
         raise kind(problems)
     return PreparedBenchmarks(tasks=tasks, asked=benchmarks.asked)
+
+
+def _of_task(name: str, problem: Problem) -> Problem:
+    """Name the task, where nothing else of the problem's place does."""
+    place = f"tasks.{name}"
+    path = problem.path or ""
+    if problem.file is not None or path.startswith(place):
+        return problem
+    return replace(problem, path=f"{place}.{path}" if path else place)
 
 
 def _strictest(asked: Sequence[Asked], task: str) -> Level:

@@ -268,3 +268,13 @@ def test_answers_that_leave_no_room_for_a_prompt_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="answers may have 32 tokens") as caught:
         prepare_benchmarks(benchmarks, files, ByteCodec(), length=32)
     assert caught.value.problems[0].path == "tasks.capital"
+
+
+def test_what_is_wrong_with_a_row_is_told_with_its_task(tmp_path: Path):
+    wrong = COLOUR.model_copy(update={"name": "wrong"})
+    wrong = wrong.model_copy(
+        update={"choices": COLOUR.choices.model_copy(update={"right": "7"})}
+    )
+    with pytest.raises(InputError, match="must render to an index") as caught:
+        prepared(tmp_path, [(wrong, COLOURS)], asked(0, None, "wrong"))
+    assert caught.value.problems[0].path == "tasks.wrong.choices.right"
