@@ -56,7 +56,7 @@ class DocumentFilter:
         if not document.text:
             return EMPTY
         for reason, rule in self._rules.items():
-            if not rule.is_kept(document):
+            if not rule(document):
                 return reason
         return None
 
@@ -84,7 +84,7 @@ def _condition_rule(name: str, condition: Any) -> Rule:
         has_value = name in document.fields and _is_any(document.fields[name], values)
         return has_value != is_negated
 
-    return Rule(is_kept, lambda document: f"{name} {document.fields.get(name)!r}")
+    return is_kept
 
 
 def _is_any(value: Any, values: Iterable[Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
 from runtime.documents import Document
 from specs.filters import (
@@ -49,12 +49,8 @@ AROUND_ITEMS = " \t\r\"'`()[]{}<>-|"
 COMMENT_MARKS = ("#", "!", "//")
 
 
-class Rule(NamedTuple):
-    """One filter, ready for use."""
-
-    is_kept: Callable[[Document], bool]
-    measured: Callable[[Document], str]
-    """Tells people what decided."""
+Rule = Callable[[Document], bool]
+"""True where the document is kept."""
 
 
 def build_rule(rule: Filter) -> Rule:
@@ -151,35 +147,21 @@ def _length(rule: LengthFilter) -> Rule:
         longest = size if rule.max_chars is None else rule.max_chars
         return rule.min_chars <= size <= longest
 
-    return Rule(is_kept, lambda document: f"{len(document.text):,} characters")
+    return is_kept
 
 
 def _line_length(rule: LineLengthFilter) -> Rule:
-    return Rule(
-        lambda document: longest_line(document.text) <= rule.max_chars,
-        lambda document: f"longest line {longest_line(document.text):,} characters",
-    )
+    return lambda document: longest_line(document.text) <= rule.max_chars
 
 
 def _mean_line_length(rule: MeanLineLengthFilter) -> Rule:
-    def measured(document: Document) -> str:
-        return f"lines of {float(mean_line_length(document.text)):,.1f} characters"
-
-    return Rule(
-        lambda document: mean_line_length(document.text) <= rule.max_chars, measured
-    )
+    return lambda document: mean_line_length(document.text) <= rule.max_chars
 
 
 def _alphanumeric(rule: AlphanumericFilter) -> Rule:
     # The decimal number that the spec shows, not the binary fraction nearest to it.
     min_share = Fraction(repr(rule.min_share))
-
-    def measured(document: Document) -> str:
-        return f"{float(alphanumeric_share(document.text)):.1%} letters and digits"
-
-    return Rule(
-        lambda document: alphanumeric_share(document.text) >= min_share, measured
-    )
+    return lambda document: alphanumeric_share(document.text) >= min_share
 
 
 def _contains(rule: ContainsFilter) -> Rule:
@@ -189,17 +171,11 @@ def _contains(rule: ContainsFilter) -> Rule:
         # Cut first: folding the case of a character may change how many there are.
         return wanted not in document.text[: rule.within_chars].casefold()
 
-    return Rule(
-        is_kept,
-        lambda document: f"{'no ' if is_kept(document) else ''}{rule.text!r} in it",
-    )
+    return is_kept
 
 
 def _float_numbers(rule: FloatNumbersFilter) -> Rule:
-    return Rule(
-        lambda document: count_float_numbers(document.text) <= rule.max_count,
-        lambda document: f"{count_float_numbers(document.text):,} float numbers",
-    )
+    return lambda document: count_float_numbers(document.text) <= rule.max_count
 
 
 def _domain_list(rule: DomainListFilter) -> Rule:
@@ -209,11 +185,7 @@ def _domain_list(rule: DomainListFilter) -> Rule:
         num_domains, num_items = count_domains(document.text)
         return num_items < rule.min_items or num_domains <= max_share * num_items
 
-    def measured(document: Document) -> str:
-        num_domains, num_items = count_domains(document.text)
-        return f"{num_domains:,} of {num_items:,} items are domains"
-
-    return Rule(is_kept, measured)
+    return is_kept
 
 
 def _encoded_data(rule: EncodedDataFilter) -> Rule:
@@ -224,12 +196,7 @@ def _encoded_data(rule: EncodedDataFilter) -> Rule:
         size = len(document.text)
         return longest <= rule.max_run_chars and total <= max_share * size
 
-    def measured(document: Document) -> str:
-        total, longest = encoded_chars(document.text)
-        share = total / len(document.text)
-        return f"{share:.1%} encoded, longest run {longest:,} characters"
-
-    return Rule(is_kept, measured)
+    return is_kept
 
 
 def _licence(rule: LicenceFilter) -> Rule:
@@ -239,9 +206,7 @@ def _licence(rule: LicenceFilter) -> Rule:
         licences = licences_of(document.fields.get(rule.field))
         return bool(licences) and licences <= allowed
 
-    return Rule(
-        is_kept, lambda document: f"{rule.field} {document.fields.get(rule.field)!r}"
-    )
+    return is_kept
 
 
 def _is_domain(item: str) -> bool:
