@@ -24,6 +24,7 @@ from runtime.scoring import (
     Prompt,
     Sampling,
     ScoredModel,
+    room_for_prompt,
 )
 from runtime.scoring_shapes import scoring_shapes
 from specs.canonical import digest_of
@@ -191,14 +192,7 @@ def prepare_task(
             path=f"tasks.{task.name}",
             fix="train on longer sequences, or leave the task out",
         )
-    longest = max((one.max_tokens for one in asked.generations), default=0)
-    if longest >= length:
-        raise InputError(
-            f"answers may have {longest:,} tokens, and the model sees {length:,} at "
-            "once: there is no room for a prompt",
-            path=f"tasks.{task.name}",
-            fix="train on longer sequences, or declare the task with fewer max_tokens",
-        )
+    _check_room(task, asked, length)
     return PreparedTask(
         task=task,
         asked=asked,
@@ -216,6 +210,20 @@ def prepare_task(
         rows=tuple(rows[int(id_)] for id_ in asked.ids),
         sandbox=sandbox,
     )
+
+
+def _check_room(task: Task, asked: AskedTask, length: int) -> None:
+    """Refuse answers that leave no room for a prompt, before anything is trained."""
+    if not asked.generations:
+        return
+    try:
+        room_for_prompt(length, max(one.max_tokens for one in asked.generations))
+    except InputError as error:
+        raise InputError(
+            error.problems[0].what,
+            path=f"tasks.{task.name}",
+            fix="train on longer sequences, or declare the task with fewer max_tokens",
+        ) from None
 
 
 def _asked(task: Task, rows: Sequence[Row], shots: Sequence[Row] | None) -> AskedTask:
