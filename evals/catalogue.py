@@ -73,7 +73,8 @@ def check_files(experiment: Experiment, workspace: Path) -> list[Problem]:
             for place, name in enumerate(evaluation.tasks or ())
             if name.endswith(FILE_SUFFIXES)
         ]
-        list(found.read(item, files))
+        for task in found.read(item, files):
+            found.keep(item, task)
     return found.problems
 
 
@@ -129,12 +130,7 @@ class _Declared:
         read = self.read(item, list(enumerate(names)))
         tasks = [_limited(task, limit) for task in self._defined(read)]
         for task in tasks:
-            other = self.tasks.setdefault(task.name, task)
-            if other != task:
-                what = f"two different tasks are called {task.name!r}"
-                fix = "rename the one that is yours"
-                path = f"evals.{item}"
-                self.problems.append(Problem(path=path, what=what, fix=fix))
+            self.keep(item, task)
         name = None
         if suite is not None:
             is_own = evaluation.limit in (None, suite.limit)
@@ -148,6 +144,14 @@ class _Declared:
                 sandbox=evaluation.sandbox or "bubblewrap",
             )
         )
+
+    def keep(self, item: int, task: Task) -> None:
+        """Keep a task, and find another of its name."""
+        if self.tasks.setdefault(task.name, task) != task:
+            what = f"two different tasks are called {task.name!r}"
+            fix = "rename the one that is yours"
+            path = f"evals.{item}"
+            self.problems.append(Problem(path=path, what=what, fix=fix))
 
     def _defined(self, tasks: Iterator[Task]) -> Iterator[Task]:
         for task in tasks:

@@ -15,7 +15,7 @@ from data_workspace import (
     write_spec,
 )
 
-from evals.catalogue import declared_benchmarks
+from evals.catalogue import check_files, declared_benchmarks
 from ledger.wanted import wanted_by
 from runtime.benchmarks import check_declared
 from runtime.pin import pin
@@ -156,6 +156,8 @@ def test_two_tasks_of_one_name_are_refused(workspace: Path):
     spec = spec_with(workspace, {"tasks": ["tasks/sky.yaml", "tasks/b.yaml"]})
     with pytest.raises(SpecError, match="two different tasks are called 'sky'"):
         declared(workspace, spec)
+    (problem,) = check_files(experiment_of(spec), workspace)
+    assert "two different tasks are called 'sky'" in problem.what
 
 
 def test_every_problem_of_every_task_file_is_told_with_its_line(workspace: Path):
