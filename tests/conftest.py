@@ -93,6 +93,20 @@ def bundled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
 
 
 @pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 400 kB; skips the test where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a small disk can't be mounted here: that needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
 def seed() -> int:
     """A fresh seed, printed on failure; CODEMIX_TEST_SEED=N replays it."""
     given = os.environ.get("CODEMIX_TEST_SEED")

@@ -5,24 +5,17 @@ Each process has its own devices: XLA's flags are read once, when jax starts.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
-import subprocess
-import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from exactness_worker import lanes_to_sum
+from workers_on_devices import Found, run_workers
 
 WORKER = Path(__file__).with_name("exactness_worker.py")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-Found = dict[str, Any]
 
 WAYS = ("step", "layer", "slices", "replicated")
 """Of laying a state on devices; see `exactness_worker.layout_of`."""
@@ -44,31 +37,13 @@ QUICK = {
 }
 
 
-def run_workers(orders: Sequence[dict[str, Any]]) -> list[Found]:
-    """Run one process for each order, two at a time; what each found."""
-    # Without what other tests, or the user, have set.
-    ours = {"XLA_FLAGS", "PJRT_NPROC"}
-    environment = {name: v for name, v in os.environ.items() if name not in ours}
-
-    def run(order: dict[str, Any]) -> Found:
-        command = [sys.executable, str(WORKER), json.dumps(order)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr[-3000:]
-        # Gloo writes to stdout when processes find each other.
-        found: Found = json.loads(done.stdout.splitlines()[-1])
-        return found
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(run, orders))
-
-
 @pytest.fixture(scope="module")
 def found() -> Found:
     """Results of all quick cases."""
     orders = [{"num_devices": n, "cases": cases} for n, cases in QUICK.items()]
     # One on a single core, the others on all: cores must not matter either.
     orders[0]["cores"] = CORES[:1]
-    return {name: v for part in run_workers(orders) for name, v in part.items()}
+    return {name: v for part in run_workers(WORKER, orders) for name, v in part.items()}
 
 
 def differences(found: Found, kind: str) -> list[str]:
@@ -123,7 +98,9 @@ def test_two_processes_train_as_one_does(found: Found) -> None:
         "coordinator": f"127.0.0.1:{port}",
         "cases": ["parallel 4 layer"],
     }
-    first, _ = run_workers([{**order, "process": process} for process in (0, 1)])
+    first, _ = run_workers(
+        WORKER, [{**order, "process": process} for process in (0, 1)]
+    )
     assert first["parallel 4 layer"] == found["parallel 4 layer"]
 
 
@@ -148,7 +125,7 @@ def test_every_number_of_devices_and_cores_gives_the_same_bits(kind: str) -> Non
             ways = [way for way in WAYS if num_devices > 1 or way != "slices"]
             cases = [f"{kind} {num_devices} {way}" for way in ways]
             order = {"num_devices": num_devices, "cores": cores, "cases": cases}
-            (part,) = run_workers([order])
+            (part,) = run_workers(WORKER, [order])
             found |= {f"{name} on {len(cores)} cores": v for name, v in part.items()}
     assert differences(found, kind) == []
 
@@ -162,7 +139,7 @@ def test_a_checkpoint_of_each_layout_is_resumed_by_each_other(found: Found) -> N
         for theirs in layouts
         if ours != theirs
     ]
-    (resumed,) = run_workers([{"num_devices": 8, "cases": cases}])
+    (resumed,) = run_workers(WORKER, [{"num_devices": 8, "cases": cases}])
     straight = found["parallel 1 step"]
     assert [case for case in cases if resumed[case]["trace"] != straight["trace"]] == []
     wrong = [case for case in cases if resumed[case]["digests"] != straight["digests"]]

@@ -175,19 +175,6 @@ def test_killed_download_goes_on_and_the_bytes_are_right(
     assert len(site.asked(f"bytes={num_bytes}-")) == 1
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can't be mounted here: that needs root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_full_disk_is_told_before_and_while(site: Site, small_disk: Path) -> None:
     site.files["b.jsonl"] = BODY
     both = {name: wanted(site, small_disk, name) for name in ("a.jsonl", "b.jsonl")}

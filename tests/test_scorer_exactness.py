@@ -5,47 +5,22 @@ Each process has its own devices: XLA's flags are read once, when jax starts.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from test_processes import free_port
+from workers_on_devices import Found, run_workers
 
 WORKER = Path(__file__).with_name("scoring_worker.py")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-Found = dict[str, Any]
-
-
-def run_workers(orders: Sequence[dict[str, Any]]) -> list[Found]:
-    """Run one process for each order, two at a time; what each found."""
-    # Without what other tests, or the user, have set.
-    ours = {"XLA_FLAGS", "PJRT_NPROC"}
-    environment = {name: v for name, v in os.environ.items() if name not in ours}
-
-    def run(order: dict[str, Any]) -> Found:
-        command = [sys.executable, str(WORKER), json.dumps(order)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr[-3000:]
-        # Gloo writes to stdout when processes find each other.
-        found: Found = json.loads(done.stdout.splitlines()[-1])
-        return found
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(run, orders))
 
 
 def found_for(cases: dict[int, list[str]]) -> Found:
     """Ask by number of host devices, with one device on a single core."""
     orders = [{"num_devices": n, "cases": names} for n, names in cases.items()]
     orders[0]["cores"] = CORES[:1]
-    return {name: v for part in run_workers(orders) for name, v in part.items()}
+    return {name: v for part in run_workers(WORKER, orders) for name, v in part.items()}
 
 
 def differences(found: Found, kind: str) -> list[str]:
@@ -109,5 +84,5 @@ def test_two_processes_are_answered_as_one_is(found: Found) -> None:
         "coordinator": f"127.0.0.1:{free_port()}",
         "cases": ["parallel 4 layer"],
     }
-    parts = run_workers([{**order, "process": process} for process in (0, 1)])
+    parts = run_workers(WORKER, [{**order, "process": process} for process in (0, 1)])
     assert parts == [{"parallel 4 layer": found["parallel 4 layer"]}] * 2
