@@ -88,6 +88,9 @@ def prepare(
             what came out differs from what the lock says came out before.
     """
     check_covers(experiment, lock)
+    if plan.deduplicate is not None:
+        what = "this codemix plans deduplication, and can't carry it out yet"
+        raise InputError(what, path="deduplicate", fix="delete it")
     sha256 = known_tokenizer(experiment, plan, lock, workspace)
     if sha256 is None or not all(
         builder.is_complete for builder in _builders(plan, lock, workspace, sha256)

@@ -14,6 +14,10 @@ from specs.experiment import Experiment
 from specs.lock import Lock, LockedInput
 from specs.plan import Plan, PlannedSource
 
+DEDUPLICATION_VERSION = 1
+"""Part of the identity of every store without duplicates. It is raised when another
+document could be kept: also when the signatures of the library change."""
+
 
 def tokenizer_shares(experiment: Experiment) -> Mapping[str, Fraction]:
     """Return the share of each source in the sample that a tokenizer learns from."""
@@ -54,6 +58,28 @@ def store_identity(name: str, plan: Plan, lock: Lock, tokenizer_sha256: str) -> 
                 plan.sources[name], lock.inputs[f"sources.{name}"]
             ),
             "tokenizer": tokenizer_sha256,
+            **_kept_once(name, plan, lock),
+        }
+    )
+
+
+def deduplication_identity(name: str, plan: Plan, lock: Lock) -> str:
+    """Digest what determines which documents of a source are dropped as duplicates.
+
+    Args:
+        name: A source that `deduplicate` lists.
+        plan: The plan.
+        lock: Its lock.
+    """
+    assert plan.deduplicate is not None
+    return digest_of(
+        {
+            "version": DEDUPLICATION_VERSION,
+            "rule": plan.deduplicate.rule(),
+            "sources": [
+                _documents_of(plan.sources[one], lock.inputs[f"sources.{one}"])
+                for one in plan.deduplicated_until(name)
+            ],
         }
     )
 
@@ -61,6 +87,12 @@ def store_identity(name: str, plan: Plan, lock: Lock, tokenizer_sha256: str) -> 
 def store_folder(workspace: Path, identity: str) -> Path:
     """Return where a token store lies in the workspace."""
     return workspace / ".codemix" / "stores" / identity
+
+
+def _kept_once(name: str, plan: Plan, lock: Lock) -> dict[str, str]:
+    if not plan.deduplicated_until(name):
+        return {}
+    return {"deduplicate": deduplication_identity(name, plan, lock)}
 
 
 def _documents_of(planned: PlannedSource, pinned: LockedInput) -> object:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from specs.apportion import source_shares
+from specs.declared import kept_once
 from specs.document import Document
 from specs.errors import InputError, Problem, SpecError
 from specs.experiment import NOT_HASHED, Experiment
@@ -261,6 +262,7 @@ def _deciding(experiment: Experiment, plan: Plan, num_stages: int) -> dict[str, 
     for name in names & set(plan.sources):
         planned = plan.sources[name].to_json()
         planned["uri"] = experiment.sources[name].uri
+        planned["deduplicate"] = kept_once(experiment, plan, name)
         for key in ("reserve", "max_epochs"):
             del planned[key]
         facts |= {f"sources.{name}.{key}": value for key, value in planned.items()}

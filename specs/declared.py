@@ -31,6 +31,15 @@ def declared_identities(
     return stage_identities(plan, known, {"determinism": plan.determinism})
 
 
+def kept_once(experiment: Experiment, plan: Plan, name: str) -> list[object]:
+    """Return what decides which documents of a source are dropped as duplicates."""
+    until = plan.deduplicated_until(name)
+    if plan.deduplicate is None or not until:
+        return []
+    documents = [_documents_of(experiment, plan, one) for one in until]
+    return [plan.deduplicate.rule(), documents]
+
+
 def _declared(experiment: Experiment, plan: Plan) -> Lock:
     """Stand in for a lock: every digest is one of words."""
     documents = {
@@ -40,7 +49,9 @@ def _declared(experiment: Experiment, plan: Plan) -> Lock:
     stores = {
         name: LockedStore(
             identity=digest,
-            manifest_sha256=digest_of([name, plan.seed, digest, tokenizer]),
+            manifest_sha256=digest_of(
+                [name, plan.seed, digest, tokenizer, *kept_once(experiment, plan, name)]
+            ),
             train_tokens=0,
             heldout_tokens=0,
         )

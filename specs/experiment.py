@@ -10,6 +10,7 @@ from specs.base import SpecValue
 from specs.canonical import digest_of
 from specs.checks import experiment_rules
 from specs.data import Name, Source, Tokenizer, Weights
+from specs.deduplication import Deduplication
 from specs.evaluation import Evaluation
 from specs.model import AdamW, Model, Precision
 from specs.quantities import MAX_COUNT, Whole
@@ -20,6 +21,11 @@ SPEC_VERSION = 1
 
 NOT_HASHED = frozenset({"name", "description", "tags", "amends"})
 """Words for people, and where a spec comes from; they change no digest."""
+
+
+def _is_absent(value: object) -> bool:
+    """Tell a key that came later than version 1: left out where it says nothing."""
+    return value is None
 
 
 class Parallel(SpecValue):
@@ -169,6 +175,9 @@ class Experiment(SpecValue):
 
     sources: Sources
     """Source name -> where its documents are and which of them count."""
+
+    deduplicate: Annotated[Deduplication | None, Field(exclude_if=_is_absent)] = None
+    """Which documents are kept once; null: every one that passes the filters."""
 
     mixtures: dict[Name, Weights] = {}
     """Named mixtures of sources and other mixtures."""

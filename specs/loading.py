@@ -137,4 +137,20 @@ def _without(value: dict[str, Any], places: set[Place]) -> dict[str, Any]:
             named = value[group]
             kept = {name: named[name] for name in named if (group, name) not in places}
             value = {**value, group: kept}
-    return value
+    return _without_listed(
+        value, {name for group, name in places if group == "sources"}
+    )
+
+
+def _without_listed(value: dict[str, Any], gone: set[str | int]) -> dict[str, Any]:
+    """Take sources out of the list of those that are deduplicated."""
+    declared = value.get("deduplicate")
+    if not gone or not isinstance(declared, dict):
+        return value
+    listed = declared.get("sources")
+    if not isinstance(listed, list):
+        return value
+    kept = [name for name in listed if name not in gone]
+    if not kept:
+        return {key: value[key] for key in value if key != "deduplicate"}
+    return {**value, "deduplicate": {**declared, "sources": kept}}

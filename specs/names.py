@@ -22,6 +22,7 @@ def name_rules(document: Mapping[str, Any]) -> list[Broken]:
     return [
         *_shared_names(document),
         *_unknown_names(document),
+        *_unknown_sources(document),
         *_circles(mapping(document.get("mixtures"))),
         *_stage_names(document),
         *_hand_overs(document),
@@ -107,6 +108,17 @@ def _unknown_names(document: Mapping[str, Any]) -> Iterator[Broken]:
                 fix = did_you_mean(name, known)
                 what = f"unknown source or mixture {name!r}"
                 yield Broken(what, fix, (*place, name))
+
+
+def _unknown_sources(document: Mapping[str, Any]) -> Iterator[Broken]:
+    """Yield the sources that are deduplicated and not there."""
+    known = list(mapping(document.get("sources")))
+    listed = mapping(document.get("deduplicate")).get("sources")
+    for index, name in enumerate(listed if isinstance(listed, (list, tuple)) else ()):
+        if isinstance(name, str) and name not in known:
+            place: Place = ("deduplicate", "sources", index)
+            fix = did_you_mean(name, known)
+            yield Broken(f"unknown source {name!r}", fix, place)
 
 
 def _circles(mixtures: Mapping[str, Any]) -> Iterator[Broken]:

@@ -7,7 +7,9 @@ can change one.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from specs.base import Value
 
@@ -117,6 +119,47 @@ class PlannedSource(Value):
     on_corrupt: str
 
 
+class PlannedNear(Value):
+    """When a document is nearly the same as another."""
+
+    threshold: str
+    shingle: Literal["words", "characters"]
+    size: int
+    permutations: int
+    bands: int
+    rows: int
+    """Numbers of the signature in each band."""
+    seed: int
+    version: int
+
+
+class PlannedDeduplication(Value):
+    """Which documents are kept once."""
+
+    sources: tuple[str, ...]
+    """The first that has a document keeps it."""
+    exact: bool
+    normalise: Literal["none", "whitespace"]
+    near: PlannedNear | None
+    version: int
+
+    def rule(self) -> dict[str, Any]:
+        """Return what makes a document a duplicate, without the sources."""
+        rule = self.to_json()
+        del rule["sources"]
+        return rule
+
+    def until(self, name: str) -> tuple[str, ...]:
+        """Return the sources that decide what is kept of one: those up to it."""
+        if name not in self.sources:
+            return ()
+        return self.sources[: self.sources.index(name) + 1]
+
+
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
 class Plan(Value):
     """Everything that is decided before the first byte is read."""
 
@@ -130,6 +173,9 @@ class Plan(Value):
     """Tokens that are shuffled as one: the longest sequence length of any stage. Every
     stage's sequence length divides it."""
     sources: dict[str, PlannedSource]
+    deduplicate: Annotated[
+        PlannedDeduplication | None, Field(exclude_if=_is_absent)
+    ] = None
     stages: tuple[PlannedStage, ...]
     determinism: Literal["exact", "same-topology", "fast"]
     tensor: int
@@ -145,6 +191,13 @@ class Plan(Value):
     def num_tokens(self) -> int:
         """Tokens over the whole run."""
         return sum(stage.num_tokens for stage in self.stages)
+
+    def deduplicated_until(self, name: str) -> tuple[str, ...]:
+        """Return the sources that decide which documents of one are kept once.
+
+        In their order, the source itself last; nothing if all of them are kept.
+        """
+        return () if self.deduplicate is None else self.deduplicate.until(name)
 
     def stage_at(self, step: int) -> PlannedStage:
         """Return the stage that a step of the whole run belongs to."""

@@ -8,10 +8,13 @@ from specs.activations import choose_remat
 from specs.canonical import canonical_json
 from specs.costs import parameter_count
 from specs.data import Source
+from specs.deduplication import Deduplication, bands_of
 from specs.experiment import Experiment, experiment_digest
 from specs.plan import (
     Plan,
+    PlannedDeduplication,
     PlannedModel,
+    PlannedNear,
     PlannedOptimizer,
     PlannedSource,
     PlannedStage,
@@ -40,6 +43,7 @@ def plan_experiment(experiment: Experiment) -> Plan:
             name: _planned_source(source, reserve)
             for name, source in sorted(experiment.sources.items())
         },
+        deduplicate=_planned_deduplication(experiment.deduplicate),
         stages=stages,
         determinism=experiment.determinism,
         tensor=experiment.parallel.tensor,
@@ -138,4 +142,33 @@ def _planned_source(source: Source, reserve: float) -> PlannedSource:
         reserve=decimal(reserve),
         max_epochs=decimal(source.max_epochs),
         on_corrupt=source.on_corrupt,
+    )
+
+
+def _planned_deduplication(
+    declared: Deduplication | None,
+) -> PlannedDeduplication | None:
+    if declared is None:
+        return None
+    near = declared.near
+    planned = None
+    if near is not None:
+        threshold = decimal(near.threshold)
+        bands, rows = bands_of(threshold, near.permutations)
+        planned = PlannedNear(
+            threshold=threshold,
+            shingle=near.shingle,
+            size=near.size,
+            permutations=near.permutations,
+            bands=bands,
+            rows=rows,
+            seed=near.seed,
+            version=near.version,
+        )
+    return PlannedDeduplication(
+        sources=declared.sources,
+        exact=declared.exact,
+        normalise=declared.normalise,
+        near=planned,
+        version=declared.version,
     )
