@@ -8,6 +8,7 @@ costs.
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,15 +51,22 @@ class DocumentFilter:
             f"filters.{index}.{rule.filter}": build_rule(rule)
             for index, rule in enumerate(declared)
         }
+        self.reasons = (EMPTY, *self._rules)
+        """All reasons to drop a document, in the order in which they are looked at."""
 
     def reason_to_drop(self, document: Document) -> str | None:
         """Name the first rule that objects, or None where the document is kept."""
         if not document.text:
             return EMPTY
         for reason, rule in self._rules.items():
-            if not rule(document):
+            if not rule.is_kept(document):
                 return reason
         return None
+
+    def measured(self, reason: str, document: Document) -> str | None:
+        """Tell what decided against a document; None where the reason says it all."""
+        rule = self._rules.get(reason)
+        return rule.measured(document) if rule else None
 
 
 def is_same_scalar(left: Any, right: Any) -> bool:
@@ -84,7 +92,12 @@ def _condition_rule(name: str, condition: Any) -> Rule:
         has_value = name in document.fields and _is_any(document.fields[name], values)
         return has_value != is_negated
 
-    return is_kept
+    def measured(document: Document) -> str:
+        if name not in document.fields:
+            return f"no {name!r}"
+        return f"{name} is {reprlib.repr(document.fields[name])}"
+
+    return Rule(is_kept, measured)
 
 
 def _is_any(value: Any, values: Iterable[Any]) -> bool:

@@ -1,18 +1,26 @@
-"""What each filter of `specs.filters` measures in a document, and which it keeps.
+"""Which documents each filter of `specs.filters` keeps, and how it says why not.
 
-The exact definitions are here; docs/filters.md says where they come from. All are
-functions of one document, linear in its length. Shares are compared as fractions, so a
-document exactly at a limit is kept on every machine.
+What is measured is in `runtime.filters_measures`. Shares are compared as fractions, so
+a document exactly at a limit is kept on every machine.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from runtime.documents import Document
+from runtime.filters_measures import (
+    alphanumeric_share,
+    count_domains,
+    count_float_numbers,
+    encoded_chars,
+    licences_of,
+    line_of,
+    longest_line,
+    mean_line_length,
+)
 from specs.filters import (
     AlphanumericFilter,
     ContainsFilter,
@@ -26,31 +34,14 @@ from specs.filters import (
     MeanLineLengthFilter,
 )
 
-# Possessive, so that no text makes them try twice.
-FLOAT_NUMBER = re.compile(
-    r"(?<![\w.])"
-    r"(?:[0-9]*+\.[0-9]++(?:[eE][+-]?[0-9]++)?+|[0-9]++[eE][+-]?[0-9]++)"
-    r"[fFdDlL]?+(?!\w|\.[0-9])"
-)
-_BASE64 = r"[A-Za-z0-9+/]{64,}+={0,2}+"
-_BYTE = r"(?:0[xX]|\\x)[0-9A-Fa-f]{2}"
-ENCODED_RUN = re.compile(
-    rf"{_BASE64}(?:\r?\n[ \t]*+{_BASE64})*+"
-    rf"|{_BYTE}(?:\s*+,?+\s*+{_BYTE}){{7,}}+"
-    r"|(?:\\u[0-9A-Fa-f]{4}){8,}+"
-)
-DOMAIN = re.compile(
-    r"(?:\*?\.)?(?:[a-z0-9_-]{1,63}+\.)*?(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})",
-    re.IGNORECASE,
-)
-BARE_DOMAINS = frozenset(("com", "net", "org", "edu", "gov", "mil", "int", "arpa"))
-ITEM_BORDER = re.compile(r"[\n,;]")
-AROUND_ITEMS = " \t\r\"'`()[]{}<>-|"
-COMMENT_MARKS = ("#", "!", "//")
 
+class Rule(NamedTuple):
+    """One filter or condition, ready for use."""
 
-Rule = Callable[[Document], bool]
-"""True where the document is kept."""
+    is_kept: Callable[[Document], bool]
+    measured: Callable[[Document], str]
+    """Tells people what decided against a document that is not kept; it may measure
+    again what `is_kept` measured, so it is for the few that are shown."""
 
 
 def build_rule(rule: Filter) -> Rule:
@@ -76,106 +67,77 @@ def fields_of(rule: Filter) -> frozenset[str]:
     return frozenset()
 
 
-def longest_line(text: str) -> int:
-    """Return the characters of the longest line; line feeds alone end lines."""
-    return max(map(len, text.split("\n")))
-
-
-def mean_line_length(text: str) -> Fraction:
-    r"""Return the mean characters of a line, line feeds not counted.
-
-    >>> mean_line_length("ab\nabcd\n"), mean_line_length("\n")
-    (Fraction(3, 1), Fraction(0, 1))
-    """
-    num_ends = text.count("\n")
-    num_lines = num_ends + (not text.endswith("\n"))
-    return Fraction(len(text) - num_ends, num_lines)
-
-
-def alphanumeric_share(text: str) -> Fraction:
-    """Return the share of characters that are letters or digits, as Unicode says."""
-    return Fraction(sum(map(str.isalnum, text)), len(text))
-
-
-def count_float_numbers(text: str) -> int:
-    """Count float numbers; see `FloatNumbersFilter`.
-
-    >>> count_float_numbers("0.5 -.5f 1e5 1.2.3 v1.2 7 x[1.0:2.0]. 3.")
-    5
-    """
-    return sum(1 for _ in FLOAT_NUMBER.finditer(text))
-
-
-def count_domains(text: str) -> tuple[int, int]:
-    """Count the items of a document that are domains, and all items.
-
-    >>> count_domains("com, net; 'example.org', hello world")
-    (3, 4)
-    """
-    num_domains = num_items = 0
-    for line in text.split("\n"):
-        if line.lstrip().startswith(COMMENT_MARKS):
-            continue
-        for part in ITEM_BORDER.split(line):
-            item = part.strip(AROUND_ITEMS)
-            num_items += bool(item)
-            num_domains += _is_domain(item)
-    return num_domains, num_items
-
-
-def encoded_chars(text: str) -> tuple[int, int]:
-    """Return the characters in runs of encoded data, and those of the longest run."""
-    runs = [match.end() - match.start() for match in ENCODED_RUN.finditer(text)]
-    return sum(runs), max(runs, default=0)
-
-
-def licences_of(value: Any) -> frozenset[str]:
-    """Return the licences of a document, folded; none if anything else is there.
-
-    >>> licences_of("MIT"), licences_of(["MIT", None]), licences_of(None)
-    (frozenset({'mit'}), frozenset(), frozenset())
-    """
-    values = value if isinstance(value, list) else [value]
-    if not all(isinstance(one, str) for one in values):
-        return frozenset()
-    return frozenset(one.casefold() for one in values)
-
-
 def _length(rule: LengthFilter) -> Rule:
     def is_kept(document: Document) -> bool:
         size = len(document.text)
         longest = size if rule.max_chars is None else rule.max_chars
         return rule.min_chars <= size <= longest
 
-    return is_kept
+    def measured(document: Document) -> str:
+        size = len(document.text)
+        if size < rule.min_chars:
+            return f"{size:,} characters < min_chars {rule.min_chars:,}"
+        return f"{size:,} characters > max_chars {rule.max_chars:,}"
+
+    return Rule(is_kept, measured)
 
 
 def _line_length(rule: LineLengthFilter) -> Rule:
-    return lambda document: longest_line(document.text) <= rule.max_chars
+    def measured(document: Document) -> str:
+        longest = longest_line(document.text)
+        return f"longest line {longest:,} characters > max_chars {rule.max_chars:,}"
+
+    return Rule(
+        lambda document: longest_line(document.text) <= rule.max_chars, measured
+    )
 
 
 def _mean_line_length(rule: MeanLineLengthFilter) -> Rule:
-    return lambda document: mean_line_length(document.text) <= rule.max_chars
+    def measured(document: Document) -> str:
+        mean = mean_line_length(document.text)
+        return f"mean line {float(mean):,.6g} characters > max_chars {rule.max_chars:,}"
+
+    return Rule(
+        lambda document: mean_line_length(document.text) <= rule.max_chars, measured
+    )
 
 
 def _alphanumeric(rule: AlphanumericFilter) -> Rule:
     # The decimal number that the spec shows, not the binary fraction nearest to it.
     min_share = Fraction(repr(rule.min_share))
-    return lambda document: alphanumeric_share(document.text) >= min_share
+
+    def measured(document: Document) -> str:
+        size = len(document.text)
+        count = int(alphanumeric_share(document.text) * size)
+        of_all = _part(count, size, "characters are letters or digits")
+        return f"{of_all} < min_share {_percent(rule.min_share)}"
+
+    return Rule(
+        lambda document: alphanumeric_share(document.text) >= min_share, measured
+    )
 
 
 def _contains(rule: ContainsFilter) -> Rule:
     wanted = rule.text.casefold()
 
-    def is_kept(document: Document) -> bool:
+    def searched(document: Document) -> str:
         # Cut first: folding the case of a character may change how many there are.
-        return wanted not in document.text[: rule.within_chars].casefold()
+        return document.text[: rule.within_chars].casefold()
 
-    return is_kept
+    def measured(document: Document) -> str:
+        return f"{rule.text!r} on line {line_of(wanted, searched(document)):,}"
+
+    return Rule(lambda document: wanted not in searched(document), measured)
 
 
 def _float_numbers(rule: FloatNumbersFilter) -> Rule:
-    return lambda document: count_float_numbers(document.text) <= rule.max_count
+    def measured(document: Document) -> str:
+        count = count_float_numbers(document.text)
+        return f"{count:,} float numbers > max_count {rule.max_count:,}"
+
+    return Rule(
+        lambda document: count_float_numbers(document.text) <= rule.max_count, measured
+    )
 
 
 def _domain_list(rule: DomainListFilter) -> Rule:
@@ -185,7 +147,11 @@ def _domain_list(rule: DomainListFilter) -> Rule:
         num_domains, num_items = count_domains(document.text)
         return num_items < rule.min_items or num_domains <= max_share * num_items
 
-    return is_kept
+    def measured(document: Document) -> str:
+        of_all = _part(*count_domains(document.text), "items are domains")
+        return f"{of_all} > max_share {_percent(rule.max_share)}"
+
+    return Rule(is_kept, measured)
 
 
 def _encoded_data(rule: EncodedDataFilter) -> Rule:
@@ -196,7 +162,15 @@ def _encoded_data(rule: EncodedDataFilter) -> Rule:
         size = len(document.text)
         return longest <= rule.max_run_chars and total <= max_share * size
 
-    return is_kept
+    def measured(document: Document) -> str:
+        total, longest = encoded_chars(document.text)
+        if longest > rule.max_run_chars:
+            limit = f"max_run_chars {rule.max_run_chars:,}"
+            return f"longest run {longest:,} characters > {limit}"
+        of_all = _part(total, len(document.text), "characters are encoded data")
+        return f"{of_all} > max_share {_percent(rule.max_share)}"
+
+    return Rule(is_kept, measured)
 
 
 def _licence(rule: LicenceFilter) -> Rule:
@@ -206,11 +180,18 @@ def _licence(rule: LicenceFilter) -> Rule:
         licences = licences_of(document.fields.get(rule.field))
         return bool(licences) and licences <= allowed
 
-    return is_kept
+    def measured(document: Document) -> str:
+        licences = licences_of(document.fields.get(rule.field))
+        if not licences:
+            return f"no licence in {rule.field!r}"
+        return f"not allowed: {', '.join(sorted(licences - allowed))}"
+
+    return Rule(is_kept, measured)
 
 
-def _is_domain(item: str) -> bool:
-    if "." not in item:
-        is_code = len(item) == 2 and item.isascii() and item.isalpha()
-        return is_code or item.lower() in BARE_DOMAINS
-    return DOMAIN.fullmatch(item) is not None
+def _part(count: int, total: int, of_what: str) -> str:
+    return f"{count:,} of {total:,} {of_what}, {count / total:.1%}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.10g}%"

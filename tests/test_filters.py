@@ -95,6 +95,15 @@ def test_first_rule_that_objects_is_the_reason() -> None:
     assert reason("", where={"x": 1}) == "empty"
 
 
+def test_condition_tells_the_value_that_it_found() -> None:
+    rules = DocumentFilter('{"lang":"en"}', '[{"filter":"length","min_chars":2}]')
+    assert rules.reasons == ("empty", "where.lang", "filters.0.length")
+    found = Document("text", "f", 1, {"lang": "de"})
+    assert rules.measured("where.lang", found) == "lang is 'de'"
+    assert rules.measured("where.lang", Document("text", "f", 1)) == "no 'lang'"
+    assert rules.measured("empty", Document("", "f", 1)) is None
+
+
 def test_filter_tells_which_columns_it_needs() -> None:
     rules = DocumentFilter('{"a":1,"b":{"not":[2]}}', "[]")
     assert rules.columns == {"a", "b"}

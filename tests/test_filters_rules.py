@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from runtime.documents import Document
 from runtime.filters import DocumentFilter
-from runtime.filters_rules import (
+from runtime.filters_measures import (
     alphanumeric_share,
     count_domains,
     count_float_numbers,
@@ -64,6 +64,62 @@ def test_filter_keeps_up_to_its_limit(
     text: str, rule: dict[str, Any], expected: bool
 ) -> None:
     assert is_kept(text, rule) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "rule", "told"),
+    [
+        ("abc", {"filter": "length", "min_chars": 9}, "3 characters < min_chars 9"),
+        ("abc", {"filter": "length", "max_chars": 2}, "3 characters > max_chars 2"),
+        (
+            f"ab\n{'c' * 1001}\n",
+            {"filter": "line_length", "max_chars": 1000},
+            "longest line 1,001 characters > max_chars 1,000",
+        ),
+        ("abcd\nabc", MEAN, "mean line 3.5 characters > max_chars 3"),
+        (
+            "a---",
+            {"filter": "alphanumeric", "min_share": 0.3},
+            "1 of 4 characters are letters or digits, 25.0% < min_share 30%",
+        ),
+        (
+            "a\nb\nis 0X1F\n0x",
+            {"filter": "contains", "text": "0x"},
+            "'0x' on line 3",
+        ),
+        ("1.5 " * 1001, FLOATS, "1,001 float numbers > max_count 1,000"),
+        (
+            "com\nnet\n.de\nworld",
+            DOMAINS,
+            "3 of 4 items are domains, 75.0% > max_share 50%",
+        ),
+        (
+            "A" * 65 + " " * 99,
+            ENCODED,
+            "longest run 65 characters > max_run_chars 64",
+        ),
+        (
+            "A" * 64 + " " * 16,
+            ENCODED,
+            "64 of 80 characters are encoded data, 80.0% > max_share 50%",
+        ),
+        ("text", LICENCE, "no licence in 'license'"),
+    ],
+)
+def test_dropped_document_comes_with_what_was_measured(
+    text: str, rule: dict[str, Any], told: str
+) -> None:
+    assert not is_kept(text, rule)
+    rules = DocumentFilter("{}", canonical_json([rule]).decode())
+    reason = f"filters.0.{rule['filter']}"
+    assert rules.measured(reason, Document(text, "f", 1)) == told
+
+
+def test_licence_that_is_not_allowed_is_named() -> None:
+    rules = DocumentFilter("{}", canonical_json([LICENCE]).decode())
+    document = Document("text", "f", 1, {"license": ["MIT", "GPL-3.0", "odd"]})
+    told = rules.measured("filters.0.licence", document)
+    assert told == "not allowed: gpl-3.0, odd"
 
 
 @pytest.mark.parametrize(
