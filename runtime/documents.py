@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 from runtime.line_streams import MAX_LINE_BYTES, UNREADABLE, open_lines, read_lines
+from runtime.nested import has_column, pick_fields
 from specs.errors import Problem
 
 Format = Literal["text", "jsonl", "parquet"]
@@ -37,7 +38,7 @@ class Document:
     number: int
     """Line or row, counted from 1; 1 for a text file."""
     fields: dict[str, Any] = field(default_factory=dict)
-    """The other keys or columns."""
+    """The other keys or columns; `a.b` is the key b within a."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +198,7 @@ def _parse_line(
         return Corrupt(file, number, f"'{text_field}' must be a string, got {kind}")
     if not _is_unicode(text):
         return Corrupt(file, number, f"'{text_field}' holds half of a surrogate pair")
-    fields = {name: value[name] for name in columns if name in value}
-    return Document(text, file, number, fields)
+    return Document(text, file, number, pick_fields(value, columns))
 
 
 def _read_parquet(
@@ -215,11 +215,11 @@ def _read_parquet(
                 yield Corrupt(rows.file, number + 1, wrong)
                 return
             # A column may be missing where only some files of a source have it.
-            present = columns & set(file.schema_arrow.names)
+            present = {one for one in columns if has_column(file.schema_arrow, one)}
             for row in _parquet_rows(file, rows, sorted({text_field} | present)):
                 number += 1
                 text = row[text_field]
-                fields = {name: row[name] for name in present}
+                fields = pick_fields(row, present)
                 if text is None:
                     yield Corrupt(rows.file, number, f"'{text_field}' is null")
                 else:

@@ -42,7 +42,7 @@ class DocumentFilter:
         conditions = json.loads(where)
         _WHERE.validate_python(conditions)
         declared = _FILTERS.validate_json(filters)
-        self.columns = frozenset(conditions).union(*map(fields_of, declared))
+        self.columns = fields_needed(where, filters)
         self._rules: dict[str, Rule] = {
             f"where.{name}": _condition_rule(name, condition)
             for name, condition in conditions.items()
@@ -67,6 +67,12 @@ class DocumentFilter:
         """Tell what decided against a document; None where the reason says it all."""
         rule = self._rules.get(reason)
         return rule.measured(document) if rule else None
+
+
+def fields_needed(where: str, filters: str) -> frozenset[str]:
+    """Return the keys or columns that conditions and filters look at, text aside."""
+    declared = _FILTERS.validate_json(filters)
+    return frozenset(json.loads(where)).union(*map(fields_of, declared))
 
 
 def is_same_scalar(left: Any, right: Any) -> bool:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+from runtime.filters import fields_needed
+from runtime.nested import NESTED_VERSION
 from runtime.store_format import STORE_VERSION
 from runtime.tokenizer_training import TRAINING_VERSION
 from specs.apportion import source_shares
@@ -95,11 +98,18 @@ def _kept_once(name: str, plan: Plan, lock: Lock) -> dict[str, str]:
     return {"deduplicate": deduplication_identity(name, plan, lock)}
 
 
-def _documents_of(planned: PlannedSource, pinned: LockedInput) -> object:
-    """Return what determines the documents of a source and their order."""
+def rules_of(planned: PlannedSource) -> dict[str, Any]:
+    """Return what a plan says of which documents of a source count, and how."""
     rules = planned.to_json()
     # How often the documents may be gone through does not change them.
     del rules["max_epochs"]
+    if any("." in name for name in fields_needed(planned.where, planned.filters)):
+        rules["nested"] = NESTED_VERSION
+    return rules
+
+
+def _documents_of(planned: PlannedSource, pinned: LockedInput) -> object:
+    """Return what determines the documents of a source and their order."""
     # Paths decide the format and are written into the store; counts decide the shards.
     files = [[file.path, file.sha256, file.documents] for file in pinned.files]
-    return {"rules": rules, "files": files}
+    return {"rules": rules_of(planned), "files": files}

@@ -85,7 +85,8 @@ class Source(SpecValue):
         dict[str, Condition],
         Field(examples=[{"lang": ["python", "java"], "licence": {"not": "none"}}]),
     ] = {}
-    """Only documents whose other fields have this value, or one of these values."""
+    """Only documents whose other fields have this value, or one of these values; `a.b`
+    is the field b within a."""
 
     filters: Annotated[
         tuple[Filter, ...],

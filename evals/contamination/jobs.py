@@ -15,7 +15,7 @@ from evals.contamination.needles import QuestionIndex
 from evals.contamination.scan import SCAN_VERSION
 from runtime.shards import RowRange, plan_shards
 from runtime.store_format import MANIFEST
-from runtime.store_identity import store_folder
+from runtime.store_identity import rules_of, store_folder
 from runtime.token_store import read_manifest
 from runtime.tokenizer import tokenizer_path
 from specs.base import Value
@@ -144,9 +144,7 @@ def _text(name: str, index: str, plan: Plan, lock: Lock, workspace: Path) -> Sou
             fix="codemix pin SPEC",
         )
     planned = plan.sources[name]
-    rules = planned.to_json()
-    # How often the documents may be gone through does not change them.
-    del rules["max_epochs"]
+    rules = rules_of(planned)
     files = [[file.path, file.sha256] for file in pinned.files]
     shards = plan_shards(pinned.files, planned.format)
     jobs = []
