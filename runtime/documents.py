@@ -3,7 +3,8 @@
 A reader yields what it finds in the order of the file: a `Document`, or a `Corrupt`
 for a line or row that holds none: whoever consumes decides whether that is an error.
 Rows are counted from 1, as editors count lines; every line is a row, an empty one too.
-Memory is bounded by one line, one text file or one batch of Parquet rows.
+What of a row is its text is decided by a `RowReader`. Memory is bounded by one line,
+one text file or one batch of rows.
 """
 
 from __future__ import annotations
@@ -11,21 +12,28 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
-from runtime.line_streams import MAX_LINE_BYTES, UNREADABLE, open_lines, read_lines
-from runtime.nested import has_column, pick_fields
+from runtime.file_endings import Format
+from runtime.line_streams import (
+    MAX_LINE_BYTES,
+    UNREADABLE,
+    describe_bad_utf8,
+    open_lines,
+    read_lines,
+)
+from runtime.nested import pick_fields
+from runtime.readers.row import Row, RowReader, WrongRowError, json_name
 from specs.errors import Problem
 
-Format = Literal["text", "jsonl", "parquet"]
-
-TEXT_SUFFIXES = frozenset({".txt", ".md", ".rst", ".py"})
-LINE_SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
-
-PARQUET_ROWS_PER_BATCH = 256
-"""Small, as one row may hold a whole book."""
+_FIXES = {
+    "line": "mend or delete the line and pin again, or set 'on_corrupt: skip'",
+    "row": "mend or delete the row and pin again, or set 'on_corrupt: skip'",
+    "file": "mend the file or get it again, and pin again, or set 'on_corrupt: skip' "
+    "to leave out what can't be read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +56,13 @@ class Corrupt:
     file: str
     number: int
     what: str
+    unit: Literal["line", "row", "file"] = "line"
+    """What is corrupt; of a file that is cut off, all that is behind `number`."""
 
     def problem(self) -> Problem:
         """Say what is wrong, and the two ways out."""
         return Problem(
-            file=self.file,
-            line=self.number,
-            what=self.what,
-            fix="mend or delete the line and pin again, or set 'on_corrupt: skip'",
+            file=self.file, line=self.number, what=self.what, fix=_FIXES[self.unit]
         )
 
 
@@ -70,41 +77,18 @@ class Rows:
     """One past the last row; null: to the end of the file."""
 
 
-def format_of(path: str, declared: str) -> Format | None:
-    """Tell how a file is read.
-
-    Args:
-        path: The file's name.
-        declared: The source's `format`; `auto` goes by the name.
-
-    Returns:
-        The format, or None where the name says nothing.
-
-    >>> format_of("a/b.jsonl.zst", "auto"), format_of("a/b.c", "text")
-    ('jsonl', 'text')
-    """
-    if declared != "auto":
-        return declared  # type: ignore[return-value]
-    name = path.lower()
-    if name.endswith(LINE_SUFFIXES):
-        return "jsonl"
-    if name.endswith(".parquet"):
-        return "parquet"
-    return "text" if Path(name).suffix in TEXT_SUFFIXES else None
-
-
 def count_documents(path: Path, file_format: Format) -> int:
     """Count the rows of a file, as far as it can be read."""
-    if file_format == "text":
+    if file_format in ("text", "notebook"):
         return 1
-    if file_format == "parquet":
-        import pyarrow
-        import pyarrow.parquet as parquet
+    if file_format != "jsonl":
+        from runtime import arrow_rows
 
+        is_parquet = file_format == "parquet"
+        count_rows = arrow_rows.count_parquet if is_parquet else arrow_rows.count_arrow
         try:
-            with parquet.ParquetFile(path) as file:
-                return int(file.metadata.num_rows)
-        except (pyarrow.ArrowException, OSError):
+            return count_rows(path)
+        except arrow_rows.UNREADABLE:
             return 0
     count = 0
     with open_lines(path) as stream:
@@ -121,7 +105,7 @@ def read_rows(
     rows: Rows,
     *,
     file_format: Format,
-    text_field: str,
+    reader: RowReader,
     columns: frozenset[str] = frozenset(),
 ) -> Iterator[Document | Corrupt]:
     """Read a range of rows of one file.
@@ -130,153 +114,110 @@ def read_rows(
         workspace: The folder that `rows.file` is relative to.
         rows: What to read.
         file_format: How to read it.
-        text_field: Key or column of the text; unused for `text`.
+        reader: What of a row is the text.
         columns: The other keys or columns that are needed.
     """
     path = workspace / rows.file
-    if file_format == "text":
-        yield _read_text(path, rows.file)
+    if file_format in ("text", "notebook"):
+        [name] = reader.strings
+        found = iter([(1, _read_text(path, rows.file, name))])
     elif file_format == "jsonl":
-        with open_lines(path) as stream:
-            yield from _read_json_lines(stream, rows, text_field, columns)
+        found = _read_json_lines(path, rows)
     else:
-        yield from _read_parquet(path, rows, text_field, columns)
+        found = _read_arrow(path, rows, file_format, reader, columns)
+    for number, row in found:
+        if isinstance(row, Corrupt):
+            yield row
+            continue
+        try:
+            text = reader.text(row)
+            text.encode("utf-8")
+        except WrongRowError as error:
+            yield Corrupt(rows.file, number, str(error), _UNITS[file_format])
+        except UnicodeEncodeError:
+            what = "its text holds half of a surrogate pair"
+            yield Corrupt(rows.file, number, what, _UNITS[file_format])
+        else:
+            yield Document(text, rows.file, number, pick_fields(row, columns))
 
 
-def _read_text(path: Path, name: str) -> Document | Corrupt:
+_UNITS: dict[Format, Literal["line", "row", "file"]] = {
+    "text": "file",
+    "notebook": "file",
+    "jsonl": "line",
+    "parquet": "row",
+    "arrow": "row",
+}
+
+
+def _read_text(path: Path, file: str, name: str) -> Row | Corrupt:
+    """Return a whole file as a row of one column."""
     if path.stat().st_size > MAX_LINE_BYTES:
-        return Corrupt(name, 1, "the file is too large for a single document")
+        return Corrupt(file, 1, "the file is too large for a single document", "file")
     try:
-        return Document(path.read_bytes().decode("utf-8"), name, 1)
+        return {name: path.read_bytes().decode("utf-8")}
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        return Corrupt(name, line, _describe_bad_utf8(error))
+        return Corrupt(file, line, describe_bad_utf8(error), "file")
 
 
-def _read_json_lines(
-    stream: BinaryIO, rows: Rows, text_field: str, columns: frozenset[str]
-) -> Iterator[Document | Corrupt]:
+def _read_json_lines(path: Path, rows: Rows) -> Iterator[tuple[int, Row | Corrupt]]:
     number = 0
-    lines = iter(enumerate(read_lines(stream), start=1))
-    try:
-        for number, line in islice(lines, rows.start_row, rows.stop_row):
-            yield _parse_line(line, rows.file, number, text_field, columns)
-    except UNREADABLE as error:
-        # Nothing behind this point can be read, so it counts as one corrupt line.
-        yield Corrupt(
-            rows.file,
-            max(number, rows.start_row) + 1,
-            f"is cut off or damaged: {error}",
-        )
+    with open_lines(path) as stream:
+        lines = iter(enumerate(read_lines(stream), start=1))
+        try:
+            for number, line in islice(lines, rows.start_row, rows.stop_row):
+                found = _parse_line(line)
+                if isinstance(found, str):
+                    yield number, Corrupt(rows.file, number, found)
+                else:
+                    yield number, found
+        except UNREADABLE as error:
+            # Nothing behind this point can be read, so it counts as one corrupt line.
+            number = max(number, rows.start_row) + 1
+            what = f"is cut off or damaged: {error}"
+            yield number, Corrupt(rows.file, number, what, "file")
 
 
-def _parse_line(
-    line: bytes | None,
-    file: str,
-    number: int,
-    text_field: str,
-    columns: frozenset[str],
-) -> Document | Corrupt:
+def _parse_line(line: bytes | None) -> Row | str:
+    """Return the object of a line, or say what is wrong with it."""
     if line is None:
-        return Corrupt(file, number, "is longer than a line may be")
+        return "is longer than a line may be"
     if not line.strip():
-        return Corrupt(file, number, "is empty, where a JSON object is needed")
+        return "is empty, where a JSON object is needed"
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        return Corrupt(file, number, _describe_bad_utf8(error))
+        return describe_bad_utf8(error)
     except (ValueError, RecursionError) as error:
-        return Corrupt(file, number, f"is not JSON: {error}")
+        return f"is not JSON: {error}"
     if not isinstance(value, dict):
-        kind = _json_name(value)
-        return Corrupt(file, number, f"must be a JSON object, got {kind}")
-    if text_field not in value:
-        return Corrupt(file, number, f"has no field '{text_field}'")
-    text = value[text_field]
-    if not isinstance(text, str):
-        kind = _json_name(text)
-        return Corrupt(file, number, f"'{text_field}' must be a string, got {kind}")
-    if not _is_unicode(text):
-        return Corrupt(file, number, f"'{text_field}' holds half of a surrogate pair")
-    return Document(text, file, number, pick_fields(value, columns))
+        return f"must be a JSON object, got {json_name(value)}"
+    return value
 
 
-def _read_parquet(
-    path: Path, rows: Rows, text_field: str, columns: frozenset[str]
-) -> Iterator[Document | Corrupt]:
-    import pyarrow
-    import pyarrow.parquet as parquet
+def _read_arrow(
+    path: Path,
+    rows: Rows,
+    file_format: Format,
+    reader: RowReader,
+    columns: frozenset[str],
+) -> Iterator[tuple[int, Row | Corrupt]]:
+    from runtime import arrow_rows
 
+    is_parquet = file_format == "parquet"
+    read = arrow_rows.read_parquet if is_parquet else arrow_rows.read_arrow
     number = rows.start_row
     try:
-        with parquet.ParquetFile(path) as file:
-            wrong = _describe_wrong_column(file.schema_arrow, text_field)
-            if wrong:
-                yield Corrupt(rows.file, number + 1, wrong)
-                return
-            # A column may be missing where only some files of a source have it.
-            present = {one for one in columns if has_column(file.schema_arrow, one)}
-            for row in _parquet_rows(file, rows, sorted({text_field} | present)):
-                number += 1
-                text = row[text_field]
-                fields = pick_fields(row, present)
-                if text is None:
-                    yield Corrupt(rows.file, number, f"'{text_field}' is null")
-                else:
-                    yield Document(text, rows.file, number, fields)
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield Corrupt(rows.file, number + 1, f"can't be read as Parquet: {reason}")
-
-
-def _parquet_rows(file: Any, rows: Rows, names: list[str]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a range, skipping whole row groups before and after it."""
-    stop_row = file.metadata.num_rows if rows.stop_row is None else rows.stop_row
-    groups, first, start = [], None, 0
-    for group in range(file.num_row_groups):
-        stop = start + file.metadata.row_group(group).num_rows
-        if stop > rows.start_row and start < stop_row:
-            first = start if first is None else first
-            groups.append(group)
-        start = stop
-    if first is None:
-        return
-    batches = file.iter_batches(
-        batch_size=PARQUET_ROWS_PER_BATCH, row_groups=groups, columns=names
-    )
-    found = chain.from_iterable(batch.to_pylist() for batch in batches)
-    yield from islice(found, rows.start_row - first, stop_row - first)
-
-
-def _describe_wrong_column(schema: Any, text_field: str) -> str | None:
-    import pyarrow.types
-
-    if text_field not in schema.names:
-        names = ", ".join(schema.names)
-        return f"has no column '{text_field}', only {names}"
-    kind = schema.field(text_field).type
-    if pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind):
-        return None
-    return f"column '{text_field}' must hold strings, got {kind}"
-
-
-def _describe_bad_utf8(error: UnicodeDecodeError) -> str:
-    value = error.object[error.start]
-    return f"is not UTF-8: byte 0x{value:02x} at byte {error.start} ({error.reason})"
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _json_name(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else "a boolean"
-    for kind, name in ((str, "a string"), (list, "a list"), (dict, "an object")):
-        if isinstance(value, kind):
-            return name
-    return "a number"
+        for found in read(path, rows.start_row, rows.stop_row, reader, columns):
+            number += 1
+            if isinstance(found, str):
+                yield number, Corrupt(rows.file, number, found, "row")
+            else:
+                yield number, found
+    except arrow_rows.WrongColumnsError as error:
+        yield number + 1, Corrupt(rows.file, number + 1, str(error), "file")
+    except arrow_rows.UNREADABLE as error:
+        kind = "Parquet" if is_parquet else "Arrow"
+        what = f"can't be read as {kind}: {arrow_rows.first_line(error)}"
+        yield number + 1, Corrupt(rows.file, number + 1, what, "file")

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from runtime.documents import format_of
+from runtime.file_endings import format_of, is_beside_rows
 from runtime.question_rows import QUESTION_SUFFIXES
 from specs.benchmarks import NO_BENCHMARKS, Benchmarks
 from specs.errors import InputError, Problem
@@ -191,6 +191,8 @@ def _files_in(wanted: Input, workspace: Path, folder: str) -> tuple[str, ...]:
     if wanted.format != "auto":
         return tuple(sorted(found))
     formats = {path: format_of(path, "auto") for path in found}
+    if {"jsonl", "parquet", "arrow"} & set(formats.values()):
+        formats = {path: formats[path] for path in found if not is_beside_rows(path)}
     kinds = sorted({kind for kind in formats.values() if kind})
     # A README beside data files is not a document that somebody meant to train on.
     if len(kinds) > 1:
@@ -240,7 +242,7 @@ def _check_files(wanted: Input, located: Located, workspace: Path) -> None:
                 what="nothing says how to read it",
                 file=path,
                 path=wanted.key,
-                fix="set the source's format: text, jsonl or parquet",
+                fix="set the source's format: text, jsonl, parquet, arrow or notebook",
             )
         )
     root = workspace.resolve()

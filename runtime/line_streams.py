@@ -43,6 +43,12 @@ def read_lines(stream: BinaryIO) -> Iterator[bytes | None]:
             yield line.rstrip(b"\r\n")
 
 
+def describe_bad_utf8(error: UnicodeDecodeError) -> str:
+    """Say which byte is none of UTF-8."""
+    value = error.object[error.start]
+    return f"is not UTF-8: byte 0x{value:02x} at byte {error.start} ({error.reason})"
+
+
 class _ZstdFile(io.RawIOBase):
     """A Zstandard file of any number of frames.
 

@@ -16,7 +16,8 @@ from ledger.dvc_files import tracked_by_git
 from ledger.dvc_store import DvcStore
 from runtime.amendment import check_prefix_data
 from runtime.benchmarks import with_digests
-from runtime.documents import count_documents, format_of
+from runtime.documents import count_documents
+from runtime.file_endings import format_of
 from runtime.hashing import FileHash
 from runtime.inputs import (
     NO_SUCH_FILE,

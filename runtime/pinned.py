@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ledger.dvc_files import Tracked
 from ledger.dvc_store import DvcStore
+from runtime.file_endings import is_first_kind
 from runtime.hashing import hash_file
 from runtime.inputs import Input, inputs_of, locate
 from runtime.progress import Listener, Progress, ignore_progress
@@ -104,7 +105,7 @@ class _Checker:
 
     def _check_file_list(self, wanted: Input, pinned: LockedInput) -> None:
         try:
-            found = set(locate(wanted, self._workspace).files)
+            located = locate(wanted, self._workspace)
         except InputError as error:
             # What is missing is reported file by file.
             gone = ("no such file", "the pattern matches no", "the folder holds no")
@@ -112,7 +113,13 @@ class _Checker:
                 one for one in error.problems if not one.what.startswith(gone)
             ]
             return
-        for path in sorted(found - {file.path for file in pinned.files}):
+        known = {file.path for file in pinned.files}
+        found = set(located.files)
+        is_auto = located.is_folder and wanted.format == "auto"
+        if is_auto and all(map(is_first_kind, known)):
+            # Pinned when fewer endings were known, it goes on to mean the same files.
+            found = set(filter(is_first_kind, found))
+        for path in sorted(found - known):
             self._add(
                 wanted.key,
                 path,

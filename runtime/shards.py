@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from runtime.documents import Rows, format_of
+from runtime.documents import Rows
+from runtime.file_endings import format_of
 from specs.base import Value
 from specs.lock import LockedFile
 from specs.plan import PlannedSource
@@ -103,7 +104,7 @@ def _ranges(
 
 
 def _num_ranges(file: LockedFile, declared_format: str, target_bytes: int) -> int:
-    if format_of(file.path, declared_format) == "text":
+    if format_of(file.path, declared_format) in ("text", "notebook"):
         return 1
     wanted = -(-file.bytes // target_bytes)
     if file.path.lower().endswith((".gz", ".zst")):

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runtime.documents import Corrupt, Document, Rows, format_of, read_rows
+from runtime.documents import Corrupt, Document, Rows, read_rows
+from runtime.file_endings import format_of
 from runtime.filters import DocumentFilter
+from runtime.readers import build_reader
 from runtime.splits import Split, Splitter
 from specs.errors import InputError, Problem
 from specs.plan import PlannedSource
@@ -93,6 +95,6 @@ class SourceReader:
             self._workspace,
             rows,
             file_format=file_format,
-            text_field=self._planned.field,
+            reader=build_reader(self._planned.reader, self._planned.field, file_format),
             columns=self._filter.columns,
         )

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 from specs.base import SpecValue
 from specs.filters import Filter
 from specs.quantities import Count, Location, Share
+from specs.readers import NotebookReader, Reader
 from specs.rules import broken
 
 Scalar = str | int | float | bool
@@ -67,6 +68,11 @@ Condition = Annotated[Scalar | Scalars | Not, BeforeValidator(check_condition)]
 """What another field of a document must be."""
 
 
+def _is_absent(value: Any) -> bool:
+    """Tell a key that came later than version 1: left out where it says nothing."""
+    return value is None
+
+
 class Source(SpecValue):
     """One body of documents."""
 
@@ -74,12 +80,21 @@ class Source(SpecValue):
     """A file, a directory or a glob relative to the workspace; an http(s) address; or a
     file or glob under hf://datasets/ORG/NAME@REVISION/, s3://BUCKET/ or gs://BUCKET/."""
 
-    format: Literal["auto", "text", "jsonl", "parquet"] = "auto"
-    """`auto` goes by the file name: .txt .md .rst .py are text (a file is a document),
-    .jsonl (.gz, .zst) one document a line, .parquet one document a row."""
+    format: Literal["auto", "text", "jsonl", "parquet", "arrow", "notebook"] = "auto"
+    """`auto` goes by the file name: .jsonl (.gz, .zst) one document a line, .parquet
+    and .arrow one document a row, .ipynb a notebook; prose, markup and source code such
+    as .txt .md .html .json .py .java are text (a file is a document)."""
 
     field: Annotated[str, Field(min_length=1)] = "text"
-    """Column or key that holds the document; unused by the format `text`."""
+    """Column or key that holds the document; unused by the formats `text` and
+    `notebook`, and by readers that have columns of their own."""
+
+    reader: Annotated[
+        Reader | None,
+        Field(exclude_if=_is_absent, examples=[{"kind": "commit"}]),
+    ] = None
+    """How a row with parts becomes one text; null: the text is the field alone. Files
+    of the format `notebook` are read by {kind: notebook} without being told."""
 
     where: Annotated[
         dict[str, Condition],
@@ -105,9 +120,23 @@ class Source(SpecValue):
 
     @model_validator(mode="after")
     def _text_has_no_fields(self) -> Self:
-        if self.format == "text" and self.where:
-            what = "documents of the format text have no fields to go by"
+        if self.format in ("text", "notebook") and self.where:
+            what = f"documents of the format {self.format} have no fields to go by"
             raise broken(what, "delete it, or use another format", "where")
+        return self
+
+    @model_validator(mode="after")
+    def _reader_has_what_it_reads(self) -> Self:
+        reader = self.reader
+        if reader is None:
+            return self
+        reads_one_text = isinstance(reader, NotebookReader) and reader.rows == "ipynb"
+        if self.format in ("text", "notebook") and not reads_one_text:
+            what = f"needs columns, and the format {self.format} has none"
+            raise broken(what, "set 'format' to jsonl, parquet or arrow", "reader")
+        if self.field != "text" and not reads_one_text:
+            what = f"is not used by a reader of kind {reader.kind}, got {self.field!r}"
+            raise broken(what, "delete it, or the reader", "field")
         return self
 
 

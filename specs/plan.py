@@ -117,6 +117,8 @@ class PlannedSource(Value):
     on, so that no copy of a held-out document is seen through another source."""
     max_epochs: str
     on_corrupt: str
+    reader: Annotated[str | None, Field(exclude_if=lambda found: found is None)] = None
+    """Canonical JSON of the reader; null: a row's text is its field."""
 
 
 class PlannedNear(Value):

@@ -64,6 +64,7 @@ def plain_place(loc: Place, value: Any) -> Place:
         is_tag = isinstance(value, Mapping) and part in (
             value.get("filter"),
             value.get("schedule"),
+            value.get("kind"),
         )
         if part == "[key]" or (is_tag and place[-1:] != [part]):
             continue

@@ -98,7 +98,7 @@ _ORDER = (
     *("Deduplication", "NearDuplicates"),
     *("LengthFilter", "LineLengthFilter", "MeanLineLengthFilter", "AlphanumericFilter"),
     *("ContainsFilter", "FloatNumbersFilter", "DomainListFilter", "EncodedDataFilter"),
-    "LicenceFilter",
+    *("LicenceFilter", "CommitReader", "NotebookReader", "ThreadReader", "IssueReader"),
     *(
         "Batch",
         "Parallel",

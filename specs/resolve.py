@@ -133,6 +133,7 @@ def _planned_optimizer(experiment: Experiment) -> PlannedOptimizer:
 
 def _planned_source(source: Source, reserve: float) -> PlannedSource:
     values = source.to_json()
+    reader = values.get("reader")
     return PlannedSource(
         format=source.format,
         field=source.field,
@@ -142,6 +143,7 @@ def _planned_source(source: Source, reserve: float) -> PlannedSource:
         reserve=decimal(reserve),
         max_epochs=decimal(source.max_epochs),
         on_corrupt=source.on_corrupt,
+        reader=None if reader is None else canonical_json(reader).decode(),
     )
 
 

@@ -19,10 +19,11 @@ from runtime.documents import (
     Document,
     Rows,
     count_documents,
-    format_of,
     read_rows,
 )
+from runtime.file_endings import format_of
 from runtime.line_streams import read_lines
+from runtime.readers import build_reader
 
 TEXTS = ["first", "zweite \u00e9\n\nline", "", "\u65e5\u672c\u8a9e \U0001f600", "last"]
 LINES = b"".join(
@@ -60,7 +61,7 @@ def read(
         folder,
         Rows(name, *rows),
         file_format=file_format,
-        text_field="text",
+        reader=build_reader(None, "text", file_format),
         columns=columns,
     )
     return list(found)
@@ -128,7 +129,7 @@ def test_text_file_that_is_no_utf8_names_the_line(tmp_path: Path) -> None:
         (b'{"text": 7}', "'text' must be a string, got a number"),
         (b'{"text": "a\xff"}', "is not UTF-8: byte 0xff at byte 11"),
         (b'\xef\xbb\xbf{"text": "a"}', "is not JSON: Unexpected UTF-8 BOM"),
-        (b'{"text": "\\ud800"}', "'text' holds half of a surrogate pair"),
+        (b'{"text": "\\ud800"}', "its text holds half of a surrogate pair"),
         (b"[" * 100_000, "is not JSON: maximum recursion depth"),
     ],
 )
@@ -194,7 +195,7 @@ def test_parquet_gives_text_and_the_columns_asked_for(tmp_path: Path) -> None:
     [
         ({"other": ["a"]}, 1, "has no column 'text', only other"),
         ({"text": [1]}, 1, "column 'text' must hold strings, got int64"),
-        ({"text": ["a", None]}, 2, "'text' is null"),
+        ({"text": ["a", None]}, 2, "'text' must be a string, got null"),
     ],
 )
 def test_parquet_without_text_is_corrupt(
@@ -228,7 +229,11 @@ def test_corrupt_line_tells_the_two_ways_out() -> None:
         ("a.PY", "auto", "text"),
         ("a.rst", "auto", "text"),
         ("a.jsonl.gz", "auto", "jsonl"),
-        ("a.json", "auto", None),
+        ("a.json", "auto", "text"),
+        ("a.csv", "auto", None),
+        ("a.arrow", "auto", "arrow"),
+        ("b/Study.IPYNB", "auto", "notebook"),
+        ("src/Makefile", "auto", "text"),
         ("a.parquet", "auto", "parquet"),
         ("LICENSE", "auto", None),
         ("a.c", "text", "text"),

@@ -11,7 +11,9 @@ import pyarrow
 import pyarrow.parquet as parquet
 import pytest
 
-from runtime.documents import Document, Rows, format_of, read_rows
+from runtime.documents import Document, Rows, read_rows
+from runtime.file_endings import format_of
+from runtime.readers import build_reader
 from runtime.source_reader import SourceReader, Tally
 from runtime.store_identity import rules_of
 from specs.canonical import canonical_json
@@ -72,7 +74,7 @@ def test_nested_values_are_read_by_their_dotted_names(
         tmp_path,
         Rows(name),
         file_format=file_format,
-        text_field="text",
+        reader=build_reader(None, "text", "jsonl"),
         columns=frozenset(asked),
     )
     assert isinstance(found, Document)
@@ -91,7 +93,7 @@ def test_only_the_nested_column_is_read(
         tmp_path,
         Rows("a.parquet"),
         file_format="parquet",
-        text_field="text",
+        reader=build_reader(None, "text", "jsonl"),
         columns=frozenset({"a.b"}),
     )
     assert len(list(reading)) == 1
