@@ -45,6 +45,8 @@ class ShardJob(Value):
     num_shards: int
     order_key: str
     """Key of the order of the documents, a decimal number of 64 bits."""
+    sample_key: str
+    """Key of which documents are sampled, the same for all shards of a source."""
     workspace: str
     folder: str
     """The store's folder."""

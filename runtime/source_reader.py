@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from runtime.documents import Corrupt, Document, Rows, read_rows
 from runtime.file_endings import format_of
 from runtime.filters import DocumentFilter
+from runtime.funnel_sampler import Measured, Sampler
 from runtime.readers import build_reader
 from runtime.splits import Split, Splitter
 from specs.errors import InputError, Problem
@@ -40,6 +42,28 @@ class Tally:
     corrupt: int = 0
     reserved: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    sampler: Sampler | None = None
+    """Told of every row, where somebody wants to see some."""
+
+    def drop(
+        self, reason: str, document: Document, text: bytes, measured: Measured
+    ) -> None:
+        """Count a document that does not count."""
+        self.dropped[reason] += 1
+        if self.sampler is not None:
+            self.sampler.add(reason, document, text, measured)
+
+    def put(self, split: Split, document: Document, text: bytes) -> None:
+        """Count a document that passed the filters."""
+        self.reserved += split == "reserved"
+        if self.sampler is not None:
+            self.sampler.add(split, document, text)
+
+    def skip(self, corrupt: Corrupt) -> None:
+        """Count a row that holds no document."""
+        self.corrupt += 1
+        if self.sampler is not None:
+            self.sampler.add_corrupt(corrupt)
 
 
 class SourceReader:
@@ -68,25 +92,38 @@ class SourceReader:
         for index, rows in enumerate(ranges):
             for found in self._rows(rows):
                 if isinstance(found, Corrupt):
-                    tally.corrupt += 1
+                    tally.skip(found)
                     if self._planned.on_corrupt == "error":
                         problems.append(found.problem())
                     if len(problems) == MAX_PROBLEMS:
                         raise InputError(problems)
                     continue
-                tally.read += 1
-                reason = self._filter.reason_to_drop(found)
-                if reason is not None:
-                    tally.dropped[reason] += 1
-                    continue
-                text = found.text.encode("utf-8")
-                split = self._splitter.split_of(text)
-                if split == "reserved":
-                    tally.reserved += 1
-                else:
-                    yield Kept(text, split, index, found.number)
+                kept = self._kept(found, index, tally)
+                if kept is not None:
+                    yield kept
         if problems:
             raise InputError(problems)
+
+    def document_at(self, file: str, number: int) -> Document | Corrupt | None:
+        """Read one row again; None where the file has no such row.
+
+        Args:
+            file: One of the source's files.
+            number: Line or row, counted from 1.
+        """
+        return next(self._rows(Rows(file, number - 1, number)), None)
+
+    def _kept(self, found: Document, index: int, tally: Tally) -> Kept | None:
+        tally.read += 1
+        text = found.text.encode("utf-8")
+        reason = self._filter.reason_to_drop(found)
+        if reason is not None:
+            measured = functools.partial(self._filter.measured, reason, found)
+            tally.drop(reason, found, text, measured)
+            return None
+        split = self._splitter.split_of(text)
+        tally.put(split, found, text)
+        return None if split == "reserved" else Kept(text, split, index, found.number)
 
     def _rows(self, rows: Rows) -> Iterator[Document | Corrupt]:
         file_format = format_of(rows.file, self._planned.format)

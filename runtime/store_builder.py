@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.funnel import build_funnel, funnel_path
 from runtime.keys import key
 from runtime.progress import Listener, Progress
 from runtime.shards import ShardJob, plan_shards
@@ -71,6 +72,11 @@ class StoreBuilder:
         return self._input.num_bytes
 
     @property
+    def sample_key(self) -> int:
+        """Key of which documents of the source are sampled."""
+        return key(self.plan.seed, "samples", self.name)
+
+    @property
     def _input(self) -> LockedInput:
         return self.lock.inputs[f"sources.{self.name}"]
 
@@ -87,6 +93,7 @@ class StoreBuilder:
                 shard=index,
                 num_shards=len(shards),
                 order_key=str(key(self.plan.seed, "documents", self.name, index)),
+                sample_key=str(self.sample_key),
                 workspace=str(self.workspace),
                 folder=str(self.folder),
                 tokenizer=str(tokenizer_path(self.workspace, self.tokenizer_sha256)),
@@ -136,10 +143,21 @@ class StoreBuilder:
             reserved=sum(result.reserved for result in results),
             corrupt=sum(result.corrupt for result in results),
         )
+        # Before the manifest, so that a store that is complete has its funnel.
+        self.keep_funnel(manifest, [result.funnel for result in results])
         write_atomically(self.folder / MANIFEST, manifest.to_bytes())
         for index in range(len(results)):
             self._record(index).unlink(missing_ok=True)
         return manifest
+
+    def keep_funnel(self, manifest: Manifest, shards: list[str | None]) -> None:
+        """Write the funnel of the store, unless some shard has kept no part of it."""
+        parts = [part for part in shards if part is not None]
+        if len(parts) == len(shards):
+            planned = self.plan.sources[self.name]
+            funnel = build_funnel(manifest, planned, parts)
+            path = funnel_path(self.workspace, self.identity)
+            write_atomically(path, funnel.to_bytes())
 
     def _record(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:05d}.json"

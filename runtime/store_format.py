@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from specs.base import Value
 
@@ -65,6 +66,9 @@ class ShardResult(Value):
     """Documents that another source may hold out, so that none trains on them."""
     corrupt: int
     """Lines or rows that could not be read and were skipped."""
+    funnel: Annotated[str | None, Field(exclude_if=lambda text: text is None)] = None
+    """The steps of `runtime.funnel`, as text: a source may have thousands of shards.
+    Null in records of versions that did not keep it."""
 
 
 class SplitRecord(Value):

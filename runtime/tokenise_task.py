@@ -15,6 +15,8 @@ from typing import Any
 import seqio
 import tensorflow as tf
 
+from runtime.funnel import steps_to_text
+from runtime.funnel_sampler import Sampler
 from runtime.shard_writer import ShardWriter
 from runtime.shards import ShardJob
 from runtime.source_reader import Kept, SourceReader, Tally
@@ -38,7 +40,7 @@ class DocumentSource(seqio.DataSource):  # type: ignore[misc]
 
     def start(self) -> None:
         """Forget the shard before."""
-        self.tally = Tally()
+        self.tally = Tally(sampler=Sampler(int(self.job.sample_key)))
         self.error: Exception | None = None
         # What TensorFlow need not carry: examples come out in the order they went in.
         self.taken: deque[Kept] = deque()
@@ -88,13 +90,14 @@ def tokenise_shard(job: ShardJob, report: Report) -> ShardResult:
     task = _task(job)
     source = task.source
     folder = Path(job.folder)
+    vocabulary = task.output_features["targets"].vocabulary
     writers = {
         split: ShardWriter(
             folder,
             split=split,
             shard=job.shard,
             order_key=int(job.order_key),
-            vocab_size=task.output_features["targets"].vocabulary.vocab_size,
+            vocab_size=vocabulary.vocab_size,
         )
         for split in SPLITS
     }
@@ -117,6 +120,9 @@ def tokenise_shard(job: ShardJob, report: Report) -> ShardResult:
         dropped=dict(source.tally.dropped),
         reserved=source.tally.reserved,
         corrupt=source.tally.corrupt,
+        funnel=steps_to_text(
+            source.tally.sampler.steps(lambda text: len(vocabulary.encode(text)))
+        ),
     )
 
 

@@ -32,6 +32,7 @@ from data_workspace import (
     write_spec,
 )
 
+from runtime.funnel import Funnel, agrees, funnel_path
 from runtime.pin import pin
 from runtime.prepare import SourceSummary, prepare, summarise
 from runtime.progress import Progress
@@ -217,6 +218,33 @@ def test_summary_counts_what_was_dropped_and_why(study: Study) -> None:
     assert summary.heldout.bytes_per_token is None
 
 
+def test_funnel_counts_what_the_manifest_counts(study: Study) -> None:
+    tokenizer = load_tokenizer(
+        tokenizer_path(study.workspace, study.lock.tokenizer_sha256 or "")
+    )
+    for name, store in study.lock.stores.items():
+        path = funnel_path(study.workspace, store.identity)
+        funnel = Funnel.model_validate_json(path.read_bytes())
+        assert agrees(funnel, study.store(name, "train").manifest)
+        assert sum(step.documents for step in funnel.read) == study.summary(name).read
+        steps = {step.name: step for step in funnel.steps}
+        assert steps["train"].tokens == store.train_tokens
+        assert steps["heldout"].tokens == store.heldout_tokens
+    # Where all are sampled, the tokens that were not kept are counted, too.
+    texts = [
+        original_text(study, "web", "data/web.parquet", number)
+        for number in range(2, 300, 3)
+    ]
+    funnel = Funnel.model_validate_json(
+        funnel_path(study.workspace, study.lock.stores["web"].identity).read_bytes()
+    )
+    (dropped,) = [step for step in funnel.steps if step.name == "where.lang"]
+    assert dropped.is_exact
+    assert dropped.tokens == sum(len(tokenizer.encode(text)) + 1 for text in texts)
+    assert dropped.text_bytes == sum(len(text.encode()) for text in texts)
+    assert {sample.measured for sample in dropped.samples} == {"lang is 'de'"}
+
+
 def test_documents_are_shuffled_within_a_shard(study: Study) -> None:
     store = study.store("code", "train")
     numbers = [one.number for one in store.documents[:1000]]
@@ -283,7 +311,11 @@ def test_identity_sees_what_changes_the_bytes_and_nothing_else(study: Study) -> 
         return study.plan.model_copy(update={"sources": sources})
 
     assert identity(planned(max_epochs="7")) == identity()
-    for change in ({"holdout": "0.1"}, {"filters": "[1]"}, {"reserve": "0.3"}):
+    for change in (
+        {"holdout": "0.1"},
+        {"filters": '[{"filter":"length"}]'},
+        {"reserve": "0.3"},
+    ):
         assert identity(planned(**change)) != identity()
     assert identity(study.plan.model_copy(update={"seed": 18})) != identity()
     pinned = study.lock.inputs["sources.docs"]
@@ -353,6 +385,10 @@ def assert_same_bytes(study: Study, workspace: Path) -> None:
                 study.folder(name) / file
             ).read_bytes()
         TokenStore.open(folder).verify()
+        funnels = [
+            funnel_path(root, store.identity) for root in (workspace, study.workspace)
+        ]
+        assert funnels[0].read_bytes() == funnels[1].read_bytes()
 
 
 def test_killed_and_resumed_with_more_workers_gives_the_same_bytes(

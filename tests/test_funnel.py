@@ -1,0 +1,163 @@
+"""Funnels: every document in one step, the same sample however it is come by."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.documents import Corrupt, Document
+from runtime.funnel import MAX_SAMPLES, Step, merge_steps
+from runtime.funnel_sampler import (
+    MAX_HEAD_BYTES,
+    MAX_TOKENISED,
+    Sampler,
+    rank_of,
+    rank_text,
+)
+
+KEY = 2**63 + 5
+NAMES = ("empty", "filters.0.length", "where.lang", "train")
+found = st.lists(
+    st.tuples(st.sampled_from(NAMES), st.text(alphabet="ab\u00e9", max_size=3)),
+    max_size=200,
+)
+
+
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def steps_of(
+    found: Sequence[tuple[str, str]], start: int = 0, key: int = KEY
+) -> tuple[Step, ...]:
+    sampler = Sampler(key)
+    for number, (name, text) in enumerate(found, start=start + 1):
+        document = Document(text, "a.jsonl", number)
+        sampler.add(name, document, text.encode(), lambda text=text: f"is {text}")
+    return sampler.steps(words)
+
+
+@given(found, st.lists(st.integers(0, 200), max_size=3))
+def test_documents_bytes_and_samples_do_not_depend_on_shards(
+    found: list[tuple[str, str]], borders: list[int]
+) -> None:
+    whole = merge_steps([steps_of(found)])
+    cuts = [0, *sorted(min(border, len(found)) for border in borders), len(found)]
+    parts = [steps_of(found[start:stop], start) for start, stop in pairwise(cuts)]
+    assert merge_steps(parts) == whole
+    for name in NAMES:
+        texts = [text for step, text in found if step == name]
+        if not texts:
+            assert name not in whole
+            continue
+        step = whole[name]
+        assert step.documents == len(texts)
+        assert step.text_bytes == sum(len(text.encode()) for text in texts)
+        if name != "train":
+            assert step.tokens == sum(words(text) + 1 for text in texts)
+
+
+@given(found)
+def test_samples_are_the_texts_of_the_smallest_ranks(
+    found: list[tuple[str, str]],
+) -> None:
+    for name, step in merge_steps([steps_of(found)]).items():
+        texts = [text for one, text in found if one == name]
+        ranks = {rank_text(rank_of(text.encode(), KEY)): text for text in texts}
+        wanted = sorted(ranks)[:MAX_SAMPLES]
+        assert [sample.rank for sample in step.samples] == wanted
+        for sample in step.samples:
+            text = ranks[sample.rank]
+            assert sample.copies == Counter(texts)[text]
+            # The first of the copies is the one that is named.
+            assert sample.number == found.index((name, text)) + 1
+            assert sample.measured == f"is {text}"
+
+
+def test_sample_is_chosen_by_text_and_key_and_not_by_place() -> None:
+    texts = [("train", f"text {number}") for number in range(500)]
+    (step,) = steps_of(texts)
+    (again,) = steps_of([("train", "first of all"), *reversed(texts)])
+    (other,) = steps_of(texts, key=KEY + 1)
+    ranks = {sample.rank for sample in step.samples}
+    assert len(ranks) == MAX_SAMPLES
+    assert len(ranks - {sample.rank for sample in again.samples}) <= 1
+    places = {sample.number for sample in step.samples}
+    assert places != {sample.number for sample in other.samples}
+    assert places != set(range(1, MAX_SAMPLES + 1))
+
+
+def test_what_was_measured_is_asked_for_few_documents_alone() -> None:
+    sampler, asked = Sampler(KEY), []
+    for number in range(20_000):
+        document = Document(f"{number}", "a", number)
+        sampler.add("where.x", document, f"{number}".encode(), lambda: asked.append(1))
+    # MAX_TOKENISED times 1 + ln(20,000 / MAX_TOKENISED) is 630.
+    assert MAX_TOKENISED <= len(asked) < 1_000
+
+
+def test_tokens_of_many_documents_are_estimated_with_their_error() -> None:
+    rng = random.Random(7)
+    errors = []
+    for trial in range(40):
+        texts = [
+            " ".join(["word" * rng.randint(1, 3)] * rng.randint(1, 90))
+            for _ in range(2_000)
+        ]
+        found = [("empty", f"{trial} {text}") for text in texts]
+        (step,) = steps_of(found)
+        exact = sum(words(text) + 1 for _, text in found)
+        assert not step.is_exact
+        assert step.tokens is not None
+        assert 0 < step.tokens_error < exact / 10
+        errors.append((step.tokens - exact) / step.tokens_error)
+    # Standard normal, if the standard errors are right: 68% within 1, mean 0.
+    assert 0.5 < sum(abs(error) < 1 for error in errors) / len(errors) < 0.9
+    assert abs(sum(errors) / len(errors)) < 0.6
+
+
+def test_shards_are_estimated_apart_and_their_variances_added() -> None:
+    shards = [
+        steps_of([("empty", f"{seed} {n} {'x ' * (n % 50)}") for n in range(400)])
+        for seed in range(3)
+    ]
+    merged = merge_steps(shards)["empty"]
+    errors = [step.tokens_error for (step,) in shards]
+    assert merged.tokens == sum(step.tokens or 0 for (step,) in shards)
+    assert merged.tokens_error == int(sum(error**2 for error in errors) ** 0.5)
+    assert not merged.is_exact
+
+
+def test_long_text_is_tokenised_at_its_beginning() -> None:
+    text = "word " * MAX_HEAD_BYTES
+    sampler, seen = Sampler(KEY), []
+    sampler.add("empty", Document(text, "a", 1), text.encode())
+    (step,) = sampler.steps(lambda head: seen.append(head) or words(head))
+    assert [len(head) for head in seen] == [MAX_HEAD_BYTES]
+    assert step.tokens == pytest.approx(MAX_HEAD_BYTES, rel=1e-3)
+    assert not step.is_exact
+
+
+def test_cut_within_a_character_is_no_error() -> None:
+    text = "a" + "\u65e5" * MAX_HEAD_BYTES
+    sampler = Sampler(KEY)
+    sampler.add("empty", Document(text, "a", 1), text.encode())
+    (step,) = sampler.steps(len)
+    assert step.tokens == pytest.approx(len(text), rel=1e-3)
+
+
+def test_corrupt_rows_have_a_place_and_a_reason_and_no_text() -> None:
+    sampler = Sampler(KEY)
+    sampler.add_corrupt(Corrupt("a.jsonl", 7, "is not JSON"))
+    (step,) = sampler.steps(words)
+    assert (step.name, step.documents) == ("corrupt", 1)
+    assert (step.text_bytes, step.tokens) == (None, None)
+    (sample,) = step.samples
+    assert (sample.file, sample.number) == ("a.jsonl", 7)
+    assert sample.measured == "is not JSON"
