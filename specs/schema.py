@@ -1,4 +1,4 @@
-"""The JSON Schema of the spec language, made from its types and frozen per version.
+"""The JSON Schemas of specs and studies, made from their types, frozen per version.
 
 A file that stands on its own needs every required key. One that `extends` another, or
 holds a `matrix`, needs only what it changes, so there the mappings that are merged key
@@ -21,6 +21,7 @@ from specs.atomic import write_atomically
 from specs.errors import Problem, SpecError
 from specs.experiment import SPEC_VERSION, Experiment
 from specs.rules import dotted
+from specs.study import STUDY_VERSION, StudyFile
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -66,9 +67,19 @@ def schema_path(version: int = SPEC_VERSION) -> Path:
     return FOLDER / f"experiment.v{version}.json"
 
 
+def study_schema_path(version: int = STUDY_VERSION) -> Path:
+    """Return the file of the frozen schema of studies of a version."""
+    return FOLDER / f"study.v{version}.json"
+
+
 def schema_text() -> str:
     """Return the schema of this version as its file has it."""
     return json.dumps(experiment_schema(), indent=2) + "\n"
+
+
+def study_schema_text() -> str:
+    """Return the schema of studies of this version as its file has it."""
+    return json.dumps(study_schema(), indent=2) + "\n"
 
 
 def experiment_schema() -> dict[str, Any]:
@@ -76,11 +87,7 @@ def experiment_schema() -> dict[str, Any]:
     full = Experiment.model_json_schema(by_alias=True)
     defs: dict[str, Any] = full.pop("$defs")
     defs["Experiment"] = full
-    for schema in list(_subschemas(defs)):
-        # A name that matches no pattern is a wrong name.
-        if "patternProperties" in schema:
-            schema["additionalProperties"] = False
-        schema.pop("discriminator", None)
+    _tidy(defs)
     defs["PartialExperiment"] = _partial_experiment(full, defs)
     built_on_others = [{"required": [key]} for key in _FILE_KEYS]
     return {
@@ -93,6 +100,18 @@ def experiment_schema() -> dict[str, Any]:
         "then": {"$ref": "#/$defs/PartialExperiment"},
         "else": {"$ref": "#/$defs/Experiment"},
         "$defs": dict(sorted(defs.items())),
+    }
+
+
+def study_schema() -> dict[str, Any]:
+    """Build the schema of studies of this version from the types."""
+    full = StudyFile.model_json_schema(by_alias=True)
+    _tidy(full)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:codemix:study:v{STUDY_VERSION}",
+        **full,
+        "title": f"codemix study, version {STUDY_VERSION}",
     }
 
 
@@ -118,15 +137,16 @@ def validate_document(value: Any) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the frozen schema, or say whether it is fresh."""
-    path = schema_path()
-    if arguments == ["--write"]:
-        write_atomically(path, schema_text().encode())
-        return 0
-    if path.exists() and path.read_text("utf-8") == schema_text():
-        return 0
-    sys.stderr.write(f"{path.name} is stale: python -m specs.schema --write\n")
-    return 1
+    """Write the frozen schemas, or say whether they are fresh."""
+    texts = {schema_path(): schema_text(), study_schema_path(): study_schema_text()}
+    stale = 0
+    for path, text in texts.items():
+        if arguments == ["--write"]:
+            write_atomically(path, text.encode())
+        elif not path.exists() or path.read_text("utf-8") != text:
+            sys.stderr.write(f"{path.name} is stale: python -m specs.schema --write\n")
+            stale = 1
+    return stale
 
 
 def _innermost(error: ValidationError) -> list[ValidationError]:
@@ -153,6 +173,14 @@ def _problem(error: ValidationError) -> Problem:
     if len(what) > _LONGEST_MESSAGE:
         what = f"breaks the rule {error.validator!r}"
     return Problem(path=dotted(tuple(error.absolute_path)), what=what, fix=_FIX)
+
+
+def _tidy(schema: dict[str, Any]) -> None:
+    for part in list(_subschemas(schema)):
+        # A name that matches no pattern is a wrong name.
+        if "patternProperties" in part:
+            part["additionalProperties"] = False
+        part.pop("discriminator", None)
 
 
 def _subschemas(schema: Any) -> Iterator[dict[str, Any]]:
