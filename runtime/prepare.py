@@ -93,7 +93,7 @@ def prepare(
         raise InputError(what, path="deduplicate", fix="delete it")
     sha256 = known_tokenizer(experiment, plan, lock, workspace)
     if sha256 is None or not all(
-        builder.is_complete for builder in _builders(plan, lock, workspace, sha256)
+        builder.is_complete for builder in builders_of(plan, lock, workspace, sha256)
     ):
         check_pinned(experiment, lock, workspace)
         with _workers(plan, lock, num_workers) as pool:
@@ -101,9 +101,9 @@ def prepare(
             sha256 = sha256 or make_tokenizer(
                 experiment, plan, lock, workspace, progress
             )
-            _build(_builders(plan, lock, workspace, sha256), pool, progress)
+            _build(builders_of(plan, lock, workspace, sha256), pool, progress)
     identity = tokenizer_identity(experiment, plan, lock)
-    builders = _builders(plan, lock, workspace, sha256)
+    builders = builders_of(plan, lock, workspace, sha256)
     return _filled_in(lock, identity, sha256, builders)
 
 
@@ -134,9 +134,10 @@ def summarise(lock: Lock, workspace: Path) -> tuple[SourceSummary, ...]:
     return tuple(summaries)
 
 
-def _builders(
+def builders_of(
     plan: Plan, lock: Lock, workspace: Path, tokenizer_sha256: str
 ) -> list[StoreBuilder]:
+    """Return a builder for the token store of every source, by name."""
     return [
         StoreBuilder(
             name=name,

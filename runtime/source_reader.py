@@ -13,6 +13,7 @@ from runtime.file_endings import format_of
 from runtime.filters import DocumentFilter
 from runtime.funnel_sampler import Measured, Sampler
 from runtime.readers import build_reader
+from runtime.shards import ShardJob
 from runtime.splits import Split, Splitter
 from specs.errors import InputError, Problem
 from specs.plan import PlannedSource
@@ -135,3 +136,13 @@ class SourceReader:
             reader=build_reader(self._planned.reader, self._planned.field, file_format),
             columns=self._filter.columns,
         )
+
+
+def read_shard(job: ShardJob, tally: Tally) -> Iterator[Kept]:
+    """Yield the documents of a shard that are kept, and add up the others.
+
+    Raises:
+        InputError: As `SourceReader.read`.
+    """
+    reader = SourceReader(job.planned, Path(job.workspace))
+    yield from reader.read([job.rows(one) for one in job.ranges], tally)

@@ -184,7 +184,7 @@ def build_stores(
                 jobs.append((builder, job))
             else:
                 results[builder.name][job.shard] = finished
-    meter = _Meter([job for _, job in jobs], builders, progress)
+    meter = ShardMeter("tokenise", [job for _, job in jobs], builders, progress)
     problems: list[Problem] = []
     for event in pool.run([job.to_json() for _, job in jobs]):
         builder, job = jobs[event.job]
@@ -205,12 +205,25 @@ def build_stores(
         builder.finish(in_order)
 
 
-class _Meter:
+class ShardMeter:
     """Adds up how far the jobs are, in bytes of input."""
 
     def __init__(
-        self, jobs: list[ShardJob], builders: list[StoreBuilder], progress: Listener
+        self,
+        verb: str,
+        jobs: list[ShardJob],
+        builders: list[StoreBuilder],
+        progress: Listener,
     ):
+        """Start at nothing.
+
+        Args:
+            verb: What is done to a source, such as `tokenise`.
+            jobs: In the order of the events' numbers.
+            builders: Of the stores that the jobs are for.
+            progress: Told how far it is.
+        """
+        self._verb = verb
         sizes = {builder.name: builder.num_input_bytes for builder in builders}
         self._jobs = jobs
         self._sizes = [sizes[job.source] // job.num_shards for job in jobs]
@@ -219,6 +232,7 @@ class _Meter:
         self._progress = progress
 
     def hear(self, event: Event) -> None:
+        """Take in what happened, and tell."""
         size = self._sizes[event.job]
         if isinstance(event, Done):
             self._documents += event.answer["read"]
@@ -227,7 +241,7 @@ class _Meter:
         self._done[event.job] = min(size, moved)
         self._progress(
             Progress(
-                task=f"tokenise {self._jobs[event.job].source}",
+                task=f"{self._verb} {self._jobs[event.job].source}",
                 done_bytes=sum(self._done),
                 total_bytes=sum(self._sizes),
                 documents=self._documents,

@@ -19,7 +19,7 @@ from runtime.funnel import steps_to_text
 from runtime.funnel_sampler import Sampler
 from runtime.shard_writer import ShardWriter
 from runtime.shards import ShardJob
-from runtime.source_reader import Kept, SourceReader, Tally
+from runtime.source_reader import Kept, Tally, read_shard
 from runtime.splits import SPLITS
 from runtime.store_format import ShardResult
 from runtime.worker_process import Handler, Report
@@ -70,10 +70,8 @@ class DocumentSource(seqio.DataSource):  # type: ignore[misc]
         )
 
     def _examples(self) -> Iterator[dict[str, bytes]]:
-        reader = SourceReader(self.job.planned, Path(self.job.workspace))
-        ranges = [self.job.rows(row_range) for row_range in self.job.ranges]
         try:
-            for kept in reader.read(ranges, self.tally):
+            for kept in read_shard(self.job, self.tally):
                 self.taken.append(kept)
                 yield {"targets": kept.text}
         except Exception as error:  # noqa: BLE001 - raised again by `tokenise_shard`

@@ -33,6 +33,7 @@ from data_workspace import (
 )
 
 from runtime.funnel import Funnel, agrees, funnel_path
+from runtime.funnels import open_funnels
 from runtime.pin import pin
 from runtime.prepare import SourceSummary, prepare, summarise
 from runtime.progress import Progress
@@ -243,6 +244,25 @@ def test_funnel_counts_what_the_manifest_counts(study: Study) -> None:
     assert dropped.tokens == sum(len(tokenizer.encode(text)) + 1 for text in texts)
     assert dropped.text_bytes == sum(len(text.encode()) for text in texts)
     assert {sample.measured for sample in dropped.samples} == {"lang is 'de'"}
+
+
+def test_funnel_that_is_missing_or_of_other_counts_is_made_by_reading(
+    study: Study,
+) -> None:
+    paths = {
+        name: funnel_path(study.workspace, store.identity)
+        for name, store in study.lock.stores.items()
+    }
+    before = {name: path.read_bytes() for name, path in paths.items()}
+    paths["code"].unlink()
+    other = before["web"].replace(b'"documents":100,', b'"documents":99,')
+    paths["web"].write_bytes(other)
+    told: list[Progress] = []
+    found = open_funnels(study.plan, study.lock, study.workspace, (), told.append)
+    assert {name: path.read_bytes() for name, path in paths.items()} == before
+    assert {name: funnel.to_bytes() for name, funnel in found.items()} == before
+    # The one that was whole is not read again.
+    assert {one.task for one in told} == {"read code", "read web"}
 
 
 def test_documents_are_shuffled_within_a_shard(study: Study) -> None:
