@@ -24,7 +24,7 @@ def told_lineage(
         lineage: What to tell.
         lines: `BOXES` or `ASCII`; None: what standard output can show.
     """
-    going_on, ended, branch, last = lines or _lines()
+    going_on, ended, branch, last = lines or tree_lines()
     rows: list[list[str]] = []
     tree = list(lineage.tree())
     for index, (digest, levels) in enumerate(tree):
@@ -69,7 +69,8 @@ def _facts(run: Run) -> list[str]:
     return [state, "; ".join(comes)]
 
 
-def _lines() -> tuple[str, str, str, str]:
+def tree_lines() -> tuple[str, str, str, str]:
+    """Return what draws a tree: `BOXES` where standard output can show it."""
     encoding = sys.stdout.encoding or "ascii"
     try:
         "".join(BOXES).encode(encoding)

@@ -10,9 +10,7 @@ import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import jax
 from jax.sharding import Mesh
 
 from ledger.facts import CodeFacts, ObjectRef
@@ -23,6 +21,7 @@ from runtime import devices
 from runtime.canary import canary_digest
 from runtime.checkpoint import CheckpointFolder, Restored
 from runtime.compile_cache import use_compile_cache
+from runtime.identities import identities_here
 from runtime.loop import train
 from runtime.mesh import build_mesh, choose_gather
 from runtime.numerics import NUMERICS_VERSION
@@ -35,8 +34,7 @@ from runtime.state import Gather, Layout, TrainState, build_layout, initial_stat
 from runtime.tensors import tensor_shapes
 from runtime.training import Training
 from specs.cadence import items_due
-from specs.identity import run_identity, stage_identities
-from specs.plan import Plan, PlannedStage
+from specs.plan import PlannedStage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,15 +185,14 @@ def open_session(
         "gather", lambda: choose_gather(ready.plan, parallel, mesh)
     )
     gather: Gather = "layer" if chosen == "layer" else "step"
-    numerics = {**_numerics(), **_topology(ready.plan, mesh, gather)}
-    identities = stage_identities(ready.plan, ready.lock, numerics)
+    found = identities_here(ready.experiment, ready.plan, ready.lock, mesh, gather)
     return Session(
         ready=ready,
         mesh=mesh,
         gather=gather,
         processes=processes,
-        identities=identities,
-        identity=run_identity(ready.experiment, ready.lock, identities),
+        identities=found.stages,
+        identity=found.run,
         evaluator=evaluator,
         baselines=baselines,
     )
@@ -218,28 +215,6 @@ class _Scoring:
 
 def _report(recorder: Recorder, step: int, score: Score) -> None:
     recorder.scores(step, score.suite, score.values, score.detail)
-
-
-def _topology(plan: Plan, mesh: Mesh, gather: Gather) -> dict[str, Any]:
-    """What decides bits where they are promised on the same devices only."""
-    if plan.determinism != "same-topology":
-        return {}
-    return {
-        "mesh": dict(mesh.shape),
-        "gather": gather,
-        "cores": devices.num_visible_cores(),
-    }
-
-
-def _numerics() -> dict[str, Any]:
-    """What of this machine decides bits, as far as it can be named."""
-    device = jax.devices()[0]
-    return {
-        "version": NUMERICS_VERSION,
-        "platform": device.platform,
-        "kind": device.device_kind,
-        "settings": devices.deciding_settings(),
-    }
 
 
 def _code(workspace: Path, ledger: Ledger) -> CodeFacts:

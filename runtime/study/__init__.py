@@ -1,0 +1,1 @@
+"""Studies: many experiments, whose shared stages are trained once."""

@@ -1,0 +1,75 @@
+"""What a study plans to share is what its experiments share once data is prepared."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from data_workspace import experiment_of
+from run_workspace import STAGES, make_run_workspace
+
+from ledger.store import Ledger
+from runtime.pin import pin
+from runtime.prepare import prepare
+from runtime.study.standing import identify, standing
+from specs.experiment import Experiment
+from specs.lock import Lock
+from specs.resolve import plan_experiment
+from specs.study_graph import StudyGraph, study_graph
+
+PROSE = {"uri": "data/prose.jsonl", "holdout": "10%"}
+CODE = {"uri": "data/code.jsonl", "holdout": "5%"}
+LONG = {**PROSE, "filters": [{"filter": "length", "min_chars": 100}]}
+TRAINED = {"mixture": {"prose": 1}, "sample_bytes": 50_000}
+FIRST, SECOND, THIRD = STAGES
+
+VARIATIONS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "renamed": {"stages": [{**FIRST, "name": "other"}, SECOND]},
+    "parted": {"stages": [FIRST, THIRD]},
+    "scored": {"evals": [], "logging": {"every_steps": 5}},
+    "seeded": {"seed": 3},
+    "often": {"sources": {"prose": {**PROSE, "max_epochs": 2}, "code": CODE}},
+    "filtered": {"sources": {"prose": LONG, "code": CODE}},
+    "held": {"sources": {"prose": {**PROSE, "holdout": "20%"}, "code": CODE}},
+    "tokenizer": {"tokenizer": {"vocab_size": 320, "train": TRAINED}},
+}
+
+
+def partition(
+    graph: StudyGraph, found: dict[str, tuple[str, ...]]
+) -> set[frozenset[str]]:
+    """Return which stages of which experiments have one identity."""
+    classes: dict[str, set[str]] = {}
+    for name, identities in found.items():
+        for index, identity in enumerate(identities):
+            classes.setdefault(identity, set()).add(f"{name} {index}")
+    return {frozenset(one) for one in classes.values()}
+
+
+@pytest.mark.slow
+def test_planned_sharing_is_real_sharing(tmp_path: Path) -> None:
+    base = json.loads(make_run_workspace(tmp_path).read_text())
+    experiments: list[tuple[Path, Experiment]] = []
+    locks: dict[str, Lock] = {}
+    for name, changes in VARIATIONS.items():
+        own = tmp_path / "specs" / f"{name}.yaml"
+        own.write_text(json.dumps({**base, "name": name, **changes}))
+        experiment = experiment_of(own)
+        experiments.append((own, experiment))
+        lock = pin(own, experiment, tmp_path)
+        plan = plan_experiment(experiment)
+        locks[name] = prepare(experiment, plan, lock, tmp_path)
+    planned, real = study_graph(experiments), study_graph(experiments, locks)
+    known = identify(list(real.members.values()), locks)
+    here = partition(real, {name: one.stages for name, one in known.items()})
+    for graph in (planned, real):
+        stages = {name: one.stages for name, one in graph.members.items()}
+        assert partition(graph, stages) == here
+    sizes = sorted((len(one) for one in here), reverse=True)
+    assert sizes[:3] == [5, 4, 3], "some are shared"
+    assert len({one.run for one in known.values()}) == len(VARIATIONS)
+    assert standing(real, known, tmp_path) == ({}, {})
+    assert not Ledger(tmp_path / ".codemix" / "ledger").folder.exists()
