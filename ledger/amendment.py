@@ -101,7 +101,7 @@ def data_problems(prefix: Prefix, plan: Plan, lock: Lock) -> tuple[Problem, ...]
         lock: Of the amendment; sources may be pinned and not yet prepared.
     """
     names = _sources(prefix, plan)
-    keys = ["tokenizer", *(f"sources.{name}" for name in names)]
+    keys = ["tokenizer", *sorted({plan.input_of(name) for name in names})]
     return tuple(
         Problem(
             path=key,

@@ -57,9 +57,13 @@ def inputs_of(
     experiment: Experiment, benchmarks: Benchmarks = NO_BENCHMARKS
 ) -> tuple[Input, ...]:
     """Return everything that a spec names, sources first."""
+    # Subsets of one source share its files.
+    sources = {
+        f"sources.{source.pinned_as or name}": source
+        for name, source in experiment.sources.items()
+    }
     inputs = [
-        Input(f"sources.{name}", source.uri, source.format)
-        for name, source in sorted(experiment.sources.items())
+        Input(key, source.uri, source.format) for key, source in sorted(sources.items())
     ]
     if experiment.tokenizer.file is not None:
         inputs.append(Input("tokenizer", experiment.tokenizer.file, None))

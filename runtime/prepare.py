@@ -153,7 +153,7 @@ def builders_of(
 
 def _workers(plan: Plan, lock: Lock, num_workers: int | None) -> WorkerPool:
     if num_workers is None:
-        pinned = [lock.inputs[f"sources.{name}"] for name in plan.sources]
+        pinned = [lock.inputs[plan.input_of(name)] for name in plan.sources]
         num_workers = default_num_workers(sum(source.num_bytes for source in pinned))
     return WorkerPool(
         "runtime.tokenise_task", num_workers=num_workers, environ=WORKER_ENVIRON

@@ -108,7 +108,7 @@ def _sampled_source(
     name: str, plan: Plan, lock: Lock, sample_bytes: int
 ) -> SampledSource:
     planned = plan.sources[name]
-    files = lock.inputs[f"sources.{name}"].files
+    files = lock.inputs[plan.input_of(name)].files
     shards = list(enumerate(plan_shards(files, planned.format)))
 
     def rank(shard: tuple[int, tuple[RowRange, ...]]) -> int:

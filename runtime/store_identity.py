@@ -43,7 +43,9 @@ def tokenizer_identity(experiment: Experiment, plan: Plan, lock: Lock) -> str:
             "sample_bytes": training.sample_bytes,
             "shares": {name: str(share) for name, share in shares.items()},
             "sources": {
-                name: _documents_of(plan.sources[name], lock.inputs[f"sources.{name}"])
+                name: _documents_of(
+                    plan.sources[name], lock.inputs[plan.input_of(name)]
+                )
                 for name in shares
             },
         }
@@ -58,7 +60,7 @@ def store_identity(name: str, plan: Plan, lock: Lock, tokenizer_sha256: str) -> 
             "source": name,
             "seed": str(plan.seed),
             "documents": _documents_of(
-                plan.sources[name], lock.inputs[f"sources.{name}"]
+                plan.sources[name], lock.inputs[plan.input_of(name)]
             ),
             "tokenizer": tokenizer_sha256,
             **_kept_once(name, plan, lock),
@@ -80,7 +82,7 @@ def deduplication_identity(name: str, plan: Plan, lock: Lock) -> str:
             "version": DEDUPLICATION_VERSION,
             "rule": plan.deduplicate.rule(),
             "sources": [
-                _documents_of(plan.sources[one], lock.inputs[f"sources.{one}"])
+                _documents_of(plan.sources[one], lock.inputs[plan.input_of(one)])
                 for one in plan.deduplicated_until(name)
             ],
         }
@@ -103,6 +105,8 @@ def rules_of(planned: PlannedSource) -> dict[str, Any]:
     rules = planned.to_json()
     # How often the documents may be gone through does not change them.
     del rules["max_epochs"]
+    # Nor does the name of the input that holds the files, whose paths count.
+    rules.pop("pinned_as", None)
     if any("." in name for name in fields_needed(planned.where, planned.filters)):
         rules["nested"] = NESTED_VERSION
     return rules

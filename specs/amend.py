@@ -18,7 +18,7 @@ from specs.declared import kept_once
 from specs.document import Document
 from specs.errors import InputError, Problem, SpecError
 from specs.experiment import NOT_HASHED, Experiment
-from specs.names import did_you_mean
+from specs.names import did_you_mean, mapping
 from specs.plan import Plan
 from specs.resolve import plan_experiment
 from specs.rules import Place, shown
@@ -263,8 +263,8 @@ def _deciding(experiment: Experiment, plan: Plan, num_stages: int) -> dict[str, 
         planned = plan.sources[name].to_json()
         planned["uri"] = experiment.sources[name].uri
         planned["deduplicate"] = kept_once(experiment, plan, name)
-        for key in ("reserve", "max_epochs"):
-            del planned[key]
+        for key in ("reserve", "max_epochs", "pinned_as"):
+            planned.pop(key, None)
         facts |= {f"sources.{name}.{key}": value for key, value in planned.items()}
     return facts
 
@@ -289,7 +289,12 @@ def _place(key: str, document: Document) -> Place:
 
 
 def files_never_write(document: Document) -> Iterator[Problem]:
-    """Yield a problem if a file writes what only `extends` may set."""
+    """Yield a problem if a file writes what only `extends` or `subsets` may set."""
     if document.value.get("amends") is not None:
         fix = "write extends: {entry: DIGEST, after: STAGE}"
         yield document.problem(("amends",), "is set by `extends`, never written", fix)
+    for name, source in mapping(document.value.get("sources")).items():
+        if mapping(source).get("pinned_as") is not None:
+            place: Place = ("sources", name, "pinned_as")
+            fix = "write subsets: {field: FIELD, weights: {VALUE: WEIGHT, ...}}"
+            yield document.problem(place, "is set by `subsets`, never written", fix)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from specs.names import name_rules, unused_names
+from specs.names import mapping, name_rules, unused_names
 from specs.rules import Broken, Place
 from specs.schedule import planned_rate
 from specs.stage_sizes import stage_batch, stage_sequences, stage_steps
@@ -27,6 +27,7 @@ def experiment_rules(experiment: Experiment) -> list[Broken]:
         # Arithmetic on unknown sources or circular mixtures means nothing.
         return names
     return [
+        *_undivided(experiment),
         *_unused(document),
         *_lengths(experiment),
         *_sizes(experiment),
@@ -35,10 +36,31 @@ def experiment_rules(experiment: Experiment) -> list[Broken]:
     ]
 
 
+def _undivided(experiment: Experiment) -> Iterator[Broken]:
+    """Yield subsets that nobody wrote out: only files may have them."""
+    for name, source in experiment.sources.items():
+        if source.subsets is not None:
+            fix = "load it from a file, or write out its sources and mixture"
+            what = "is for spec files, not for a resolved spec"
+            yield Broken(what, fix, ("sources", name, "subsets"))
+
+
 def _unused(document: dict[str, object]) -> Iterator[Broken]:
+    unused = set(unused_names(document))
+    parts: dict[str, set[Place]] = {}
+    listed: dict[Place, Place] = {}
+    for name, source in mapping(document.get("sources")).items():
+        if "pinned_as" in source:
+            whole = source["pinned_as"]
+            parts.setdefault(whole, set()).add(("sources", name))
+            listed["sources", name] = ("mixtures", whole, name)
+    for whole, places in parts.items():
+        # Subsets are told together where none is used, and else one by one.
+        unused -= {("mixtures", whole)} if places - unused else places
     for place in unused_names(document):
-        fix = "delete it, or give it a weight in the mixture of a stage"
-        yield Broken("is used by no stage", fix, place)
+        if place in unused:
+            fix = "delete it, or give it a weight in the mixture of a stage"
+            yield Broken("is used by no stage", fix, listed.get(place, place))
 
 
 def _lengths(experiment: Experiment) -> Iterator[Broken]:

@@ -14,7 +14,10 @@ from specs.rules import broken
 
 Scalar = str | int | float | bool
 Scalars = Annotated[list[Scalar], Field(json_schema_extra={"minItems": 1})]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+MAX_NAME = 64
+"""Characters."""
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=MAX_NAME)]
 """A name in a spec: lower-case letters, digits and underscores."""
 
 
@@ -73,6 +76,26 @@ def _is_absent(value: Any) -> bool:
     return value is None
 
 
+class Subsets(SpecValue):
+    """Parts of a source by the value of a field, each a source with a weight.
+
+    The source `web` with the values `python` and `c#` becomes the sources `web_python`
+    and `web_csharp`, and a mixture of them that is called `web`.
+    """
+
+    field: Annotated[str, Field(min_length=1, examples=["lang"])]
+    """Column or key that tells the parts; `a.b` is the field b within a."""
+
+    weights: Annotated[
+        dict[str, Weight],
+        AfterValidator(check_weights),
+        Field(json_schema_extra={"minProperties": 1}),
+        Field(examples=[{"python": 20, "java": 15}]),
+    ]
+    """Value -> its share of the source's tokens, relative to the others. Documents with
+    other values are left out."""
+
+
 class Source(SpecValue):
     """One body of documents."""
 
@@ -117,6 +140,14 @@ class Source(SpecValue):
 
     on_corrupt: Literal["error", "skip"] = "error"
     """What to do with a line or row that can't be read; `skip` counts them."""
+
+    subsets: Annotated[Subsets | None, Field(exclude_if=_is_absent)] = None
+    """Parts with weights of their own; null: the source is one. Written out as sources
+    and a mixture in the resolved spec."""
+
+    pinned_as: Annotated[Name | None, Field(exclude_if=_is_absent)] = None
+    """The source that this is a subset of, whose files it shares: set by `subsets`,
+    never written in a file."""
 
     @model_validator(mode="after")
     def _text_has_no_fields(self) -> Self:

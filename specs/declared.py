@@ -66,6 +66,7 @@ def _documents_of(experiment: Experiment, plan: Plan, name: str) -> str:
     rules = plan.sources[name].to_json()
     # How often the documents may be gone through does not change them.
     del rules["max_epochs"]
+    rules.pop("pinned_as", None)
     return digest_of({"uri": experiment.sources[name].uri, "rules": rules})
 
 

@@ -171,4 +171,5 @@ def _merged_values(
 def _is_one_value(place: Place, value: dict[str, Any]) -> bool:
     """Tell a mapping that is replaced whole."""
     is_mixture = place[-1] == "mixture" or place[:-1] == ("mixtures",)
+    is_mixture |= place[-2:] == ("subsets", "weights")
     return is_mixture or (place == ("model",) and "preset" in value)

@@ -1,7 +1,7 @@
 """Loading specs and locks from their files.
 
     file --yaml_reader--> Document --inherit--> Document --matrix--> Documents
-      --pydantic--> Experiment
+      --subsets--> Documents --pydantic--> Experiment
 
 Every problem of a file is collected before any is raised.
 """
@@ -9,6 +9,7 @@ Every problem of a file is collected before any is raised.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from specs.matrix import variations
 from specs.names import unused_names
 from specs.problems import in_order, problems_of
 from specs.rules import Place
+from specs.subsets import with_subsets
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -103,7 +105,10 @@ def _validated(
 ) -> tuple[Experiment, ...]:
     experiments: list[Experiment] = []
     problems: list[Problem] = []
-    for document in _pruned(documents, inherited):
+    whole = [with_subsets(document) for document in documents]
+    for _, wrong in whole:
+        problems.extend(wrong)
+    for document in _pruned([document for document, _ in whole], inherited):
         try:
             experiment = Experiment.model_validate(document.value)
         except ValidationError as error:
@@ -124,9 +129,13 @@ def _pruned(documents: list[Document], inherited: set[Place]) -> list[Document]:
     that the file itself writes and nothing uses stays, and is reported.
     """
     unused = [set(unused_names(document.value)) for document in documents]
-    mistaken = set.intersection(*unused) - inherited
+    mistaken = {
+        place
+        for place in set.intersection(*unused)
+        if documents[0].written(place)[:2] not in inherited
+    }
     return [
-        Document(_without(document.value, places - mistaken), document.marks)
+        replace(document, value=_without(document.value, places - mistaken))
         for document, places in zip(documents, unused, strict=True)
     ]
 

@@ -102,6 +102,10 @@ class PlannedOptimizer(Value):
     clip_norm: str | None
 
 
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
 class PlannedSource(Value):
     """What decides the bytes of one source's token store, but for the pinned bytes."""
 
@@ -119,6 +123,8 @@ class PlannedSource(Value):
     on_corrupt: str
     reader: Annotated[str | None, Field(exclude_if=lambda found: found is None)] = None
     """Canonical JSON of the reader; null: a row's text is its field."""
+    pinned_as: Annotated[str | None, Field(exclude_if=_is_absent)] = None
+    """The source that this is a subset of, whose files it shares."""
 
 
 class PlannedNear(Value):
@@ -156,10 +162,6 @@ class PlannedDeduplication(Value):
         if name not in self.sources:
             return ()
         return self.sources[: self.sources.index(name) + 1]
-
-
-def _is_absent(value: object) -> bool:
-    return value is None
 
 
 class Plan(Value):
@@ -200,6 +202,10 @@ class Plan(Value):
         In their order, the source itself last; nothing if all of them are kept.
         """
         return () if self.deduplicate is None else self.deduplicate.until(name)
+
+    def input_of(self, name: str) -> str:
+        """Return the key in the lock of the files of a source."""
+        return f"sources.{self.sources[name].pinned_as or name}"
 
     def stage_at(self, step: int) -> PlannedStage:
         """Return the stage that a step of the whole run belongs to."""

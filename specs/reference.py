@@ -95,6 +95,7 @@ and a comment is not.
 
 _ORDER = (
     *("Model", "Precision", "AdamW", "Tokenizer", "TokenizerTraining", "Source", "Not"),
+    "Subsets",
     *("Deduplication", "NearDuplicates"),
     *("LengthFilter", "LineLengthFilter", "MeanLineLengthFilter", "AlphanumericFilter"),
     *("ContainsFilter", "FloatNumbersFilter", "DomainListFilter", "EncodedDataFilter"),

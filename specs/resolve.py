@@ -144,6 +144,7 @@ def _planned_source(source: Source, reserve: float) -> PlannedSource:
         max_epochs=decimal(source.max_epochs),
         on_corrupt=source.on_corrupt,
         reader=None if reader is None else canonical_json(reader).decode(),
+        pinned_as=source.pinned_as,
     )
 
 

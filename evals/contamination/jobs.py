@@ -136,7 +136,7 @@ def _stored(name: str, index: str, lock: Lock, workspace: Path) -> SourceJobs:
 
 
 def _text(name: str, index: str, plan: Plan, lock: Lock, workspace: Path) -> SourceJobs:
-    pinned = lock.inputs.get(f"sources.{name}")
+    pinned = lock.inputs.get(plan.input_of(name))
     if pinned is None:
         raise InputError(
             "is in the spec but not in the lock",
