@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from specs.experiment import Experiment
     from specs.lock import Lock
     from specs.plan import Plan
+    from specs.study_loaded import Study
 
 spec_argument = click.argument("spec", type=click.Path(path_type=Path))
 """The one spec that most commands take."""
@@ -123,6 +124,52 @@ def read_specs(paths: Sequence[Path]) -> list[tuple[Path, Experiment]]:
     if problems:
         raise kind(problems)
     return found
+
+
+def read_studies(
+    paths: Sequence[Path],
+) -> tuple[list[tuple[Path, Experiment]], list[Study]]:
+    """Load every experiment of every spec and study.
+
+    Returns:
+        All experiments in the order of the paths; and the studies among the paths.
+
+    Raises:
+        SpecError: With the problems of all files.
+        InputError: The same, where no file got as far as being read.
+    """
+    from specs.study_file import is_study, load_study
+
+    found: list[tuple[Path, Experiment]] = []
+    studies: list[Study] = []
+    problems: list[Problem] = []
+    kind: type[CodemixError] = InputError
+    for path in paths:
+        try:
+            if is_study(path):
+                studies.append(study := load_study(path))
+                found += study.experiments
+            else:
+                found += read_specs([path])
+        except CodemixError as error:
+            problems += error.problems
+            kind = SpecError if isinstance(error, SpecError) else kind
+    if problems:
+        raise kind(problems)
+    return found, studies
+
+
+def check_scores(studies: Sequence[Study]) -> None:
+    """Check the suites and tasks that studies look at.
+
+    Raises:
+        SpecError: With every unknown name.
+    """
+    from evals.catalogue import check_score_names
+
+    problems = [one for study in studies for one in check_score_names(study)]
+    if problems:
+        raise SpecError(problems)
 
 
 def check_evals(specs: Sequence[tuple[Path, Experiment]]) -> None:

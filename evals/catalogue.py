@@ -18,6 +18,7 @@ from specs.experiment import Experiment
 from specs.names import did_you_mean
 from specs.quantities import check_location
 from specs.rules import BrokenRules
+from specs.study_loaded import Study
 from specs.task import Suite, Task
 from specs.task_files import load_suite, load_task
 
@@ -59,6 +60,37 @@ def check_names(experiment: Experiment) -> list[Problem]:
                 what = f"unknown task {name!r}"
                 problems.append(Problem(path=path, what=what, fix=fix))
     return problems
+
+
+def check_score_names(study: Study) -> list[Problem]:
+    """Find suites and tasks that a study looks at, and that there are none of.
+
+    Task files have names of their own inside: where an experiment asks for some, a
+    name that is unknown here may be one of theirs.
+    """
+    asked = [name for _, one in study.experiments for name in _asked_tasks(one)]
+    if any(name.endswith(FILE_SUFFIXES) or name.startswith(STOCK) for name in asked):
+        return []
+    known = [*OWN_SUITES, *suite_names(), *task_names()]
+    problems = []
+    for name, score in study.scores.items():
+        for key in ("suite", "win_rate"):
+            wanted = getattr(score, key)
+            # Questions of a suite `choices` are called after their file.
+            if wanted is None or wanted.partition(".")[0] in known:
+                continue
+            path = f"scores.{name}.{key}"
+            what = f"unknown suite or task {wanted!r}"
+            fix = did_you_mean(wanted, known)
+            problems.append(
+                Problem(file=str(study.path), path=path, what=what, fix=fix)
+            )
+    return problems
+
+
+def _asked_tasks(experiment: Experiment) -> Iterator[str]:
+    for evaluation in experiment.evals:
+        yield from evaluation.tasks or ()
 
 
 def check_files(experiment: Experiment, workspace: Path) -> list[Problem]:

@@ -5,7 +5,8 @@
             | term ("<" term)+ ["by" ">=" margin]
     alike   = term "=~" term "within" margin
     best    = "best" "of" "{" point ("," point)* "}" "in" score "is" point
-    term    = point "." score | "mean" "(" cell ("," cell)* ")" | number
+    term    = cell | "mean" "(" cell ("," cell)* ")" | number
+    cell    = point "." score
     margin  = number "%" "relative" | number ["points"]
 
 A relative margin is a share of the term on the right. Points are the score's unit, so

@@ -128,23 +128,36 @@ def reference_text() -> str:
     left_out = whole - {*_ORDER, "Experiment"}
     if left_out:
         raise RuntimeError(f"types without a place in the reference: {left_out}")
-    parts = [_INTRODUCTION, _section("Experiment", defs["Experiment"])]
-    parts += [_section(name, defs[name]) for name in _ORDER]
+    parts = [_INTRODUCTION, section("Experiment", defs["Experiment"])]
+    parts += [section(name, defs[name]) for name in _ORDER]
     return "\n".join(parts)
 
 
 def main(arguments: list[str]) -> int:
-    """Write the reference, or say whether it is fresh."""
-    if arguments == ["--write"]:
-        write_atomically(PATH, reference_text().encode())
-        return 0
-    if PATH.exists() and PATH.read_text("utf-8") == reference_text():
-        return 0
-    sys.stderr.write(f"{PATH.name} is stale: python -m specs.reference --write\n")
-    return 1
+    """Write the references, or say whether they are fresh."""
+    from specs.study_reference import PATH as STUDY_PATH
+    from specs.study_reference import study_reference_text
+
+    texts = {PATH: reference_text(), STUDY_PATH: study_reference_text()}
+    stale = 0
+    for path, text in texts.items():
+        if arguments == ["--write"]:
+            write_atomically(path, text.encode())
+        elif not path.exists() or path.read_text("utf-8") != text:
+            sys.stderr.write(
+                f"{path.name} is stale: python -m specs.reference --write\n"
+            )
+            stale = 1
+    return stale
 
 
-def _section(name: str, schema: dict[str, Any]) -> str:
+def section(name: str, schema: dict[str, Any]) -> str:
+    """Return the part of a reference that has the keys of one type.
+
+    Args:
+        name: Its title.
+        schema: JSON Schema of the type.
+    """
     required = set(schema.get("required", ()))
     rows = ["| key | value | default | meaning |", "|---|---|---|---|"]
     for key, value in schema["properties"].items():

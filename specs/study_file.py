@@ -20,9 +20,12 @@ from specs.study import StudyFile
 from specs.study_defaults import completed
 from specs.study_loaded import Members, Study
 from specs.study_rules import own_rules, rules_with
-from specs.yaml_reader import read_document
+from specs.yaml_reader import MAX_BYTES, read_document
 
 STUDY_FILE = "study.yaml"
+
+_KEY = "study"
+"""At the top of a study's own file, and of no spec."""
 
 
 def is_study(path: Path) -> bool:
@@ -33,8 +36,11 @@ def is_study(path: Path) -> bool:
     if path.is_dir():
         return True
     try:
-        return "study" in read_document(path).value
-    except CodemixError:
+        # Reading a spec takes a while, and most don't hold the word.
+        if path.stat().st_size > MAX_BYTES or _KEY.encode() not in path.read_bytes():
+            return False
+        return _KEY in read_document(path).value
+    except (CodemixError, OSError, ValueError):
         return False
 
 

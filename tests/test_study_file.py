@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from specs import schema
+from specs import schema, study_reference
 from specs.errors import CodemixError, InputError, SpecError
 from specs.study_file import is_study, load_study
 from specs.yaml_reader import read_document
@@ -144,6 +144,13 @@ def test_the_frozen_schema_of_studies_is_fresh() -> None:
     frozen = schema.study_schema_path().read_text("utf-8")
     assert frozen == schema.study_schema_text(), "run `python -m specs.schema --write`"
     Draft202012Validator.check_schema(json.loads(frozen))
+
+
+def test_the_reference_of_studies_is_fresh() -> None:
+    written = study_reference.PATH.read_text("utf-8")
+    assert written == study_reference.study_reference_text(), (
+        "run `python -m specs.reference --write`"
+    )
 
 
 def test_every_key_of_a_study_is_described() -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from codemix_cli.output import Command, Result, table
-from codemix_cli.reading import check_evals, read_specs
+from codemix_cli.reading import check_evals, check_scores, read_studies
 from codemix_cli.wording import counted, scaled
+
+if TYPE_CHECKING:
+    from specs.study_loaded import Study
 
 
 @click.command(cls=Command, example="codemix validate specs/quickstart.yaml")
@@ -18,12 +21,14 @@ def command(spec: tuple[Path, ...]) -> Result:
     """Check spec files, every problem in one pass.
 
     Reads the specs and what they extend, and nothing else: no data, no network. Each
-    problem is told with its line, its rule and its fix.
+    problem is told with its line, its rule and its fix. A folder is a study: its specs
+    and its study.yaml are checked together.
     """
     from specs.resolve import plan_experiment
 
-    read = read_specs(spec)
+    read, studies = read_studies(spec)
     check_evals(read)
+    check_scores(studies)
     found = [
         {
             "file": str(path),
@@ -35,9 +40,11 @@ def command(spec: tuple[Path, ...]) -> Result:
         }
         for path, experiment in read
     ]
+    told = [_study(one) for one in studies]
+    rows = [_row(one, alone=len(found) == len(spec)) for one in found]
     return Result(
-        data={"experiments": found},
-        text=table([_row(one, alone=len(found) == len(spec)) for one in found]),
+        data={"experiments": found, **({"studies": told} if told else {})},
+        text="\n".join([table(rows), *(_told_study(one) for one in told)]),
         next_command=f"codemix plan {spec[0]}" if len(spec) == 1 else None,
     )
 
@@ -51,3 +58,24 @@ def _row(found: dict[str, Any], *, alone: bool) -> list[str]:
         f"{counted(found['stages'], 'stage')}, {counted(found['steps'], 'step')}, "
         f"{scaled(found['tokens'])} tokens",
     ]
+
+
+def _study(study: Study) -> dict[str, Any]:
+    return {
+        "file": str(study.path),
+        "name": study.name,
+        "experiments": len(study.experiments),
+        "points": len(study.points),
+        "scores": len(study.scores),
+        "expected": len(study.expected),
+        "claims": len(study.claims),
+    }
+
+
+def _told_study(told: dict[str, Any]) -> str:
+    return (
+        f"study {told['name']}  ok  {counted(told['experiments'], 'experiment')}, "
+        f"{counted(told['points'], 'point')}, {counted(told['scores'], 'score')}, "
+        f"{counted(told['expected'], 'published result')}, "
+        f"{counted(told['claims'], 'claim')}"
+    )
