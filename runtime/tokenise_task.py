@@ -1,17 +1,23 @@
 """Tokenising one shard with seqio; the only file that loads TensorFlow.
 
 It runs in worker processes, see `runtime.worker_process`. Each source is one seqio
-Task: our own data source, which yields the filtered documents of a shard, then seqio's
-`tokenize` and `append_eos` with a `SentencePieceVocabulary`.
+Task: our own data source, which yields the filtered documents of a shard, then our
+`_tokenise` with the model of a `SentencePieceVocabulary`, then seqio's `append_eos`.
+
+An example is a batch of documents, ragged, as what TensorFlow does costs about the same
+for one document as for many. The model is SentencePiece's own: the one that is built
+into TensorFlow Text gives the same tokens at less than half the speed.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import seqio
 import tensorflow as tf
 
@@ -26,6 +32,10 @@ from runtime.worker_process import Handler, Report
 
 SPLIT = "all"
 """seqio's split: the documents of all our splits, told apart afterwards."""
+
+BATCH_DOCUMENTS = 256
+BATCH_BYTES = 2**18
+"""A batch ends with the document that reaches one of the two."""
 
 
 class DocumentSource(seqio.DataSource):  # type: ignore[misc]
@@ -66,14 +76,22 @@ class DocumentSource(seqio.DataSource):  # type: ignore[misc]
         assert shard_info.index == self.job.shard
         return tf.data.Dataset.from_generator(
             self._examples,
-            output_signature={"targets": tf.TensorSpec([], tf.string)},
+            output_signature={"targets": tf.TensorSpec([None], tf.string)},
         )
 
-    def _examples(self) -> Iterator[dict[str, bytes]]:
+    def _examples(self) -> Iterator[dict[str, list[bytes]]]:
+        texts: list[bytes] = []
+        num_bytes = 0
         try:
             for kept in read_shard(self.job, self.tally):
                 self.taken.append(kept)
-                yield {"targets": kept.text}
+                texts.append(kept.text)
+                num_bytes += len(kept.text)
+                if len(texts) == BATCH_DOCUMENTS or num_bytes >= BATCH_BYTES:
+                    yield {"targets": texts}
+                    texts, num_bytes = [], 0
+            if texts:
+                yield {"targets": texts}
         except Exception as error:  # noqa: BLE001 - raised again by `tokenise_shard`
             # Through TensorFlow it would arrive as text; this keeps its type.
             self.error = error
@@ -100,15 +118,18 @@ def tokenise_shard(job: ShardJob, report: Report) -> ShardResult:
         for split in SPLITS
     }
     done_bytes = 0
-    for example in _dataset(task, job).as_numpy_iterator():
-        kept = source.taken.popleft()
-        writers[kept.split].add(
-            example["targets"],
-            file=job.ranges[kept.rows].file,
-            number=kept.number,
-            num_bytes=len(kept.text),
-        )
-        done_bytes += len(kept.text)
+    for example in _dataset(task, job):
+        tokens = example["targets"].values.numpy()
+        splits = example["targets"].row_splits.numpy()
+        for start, stop in pairwise(splits.tolist()):
+            kept = source.taken.popleft()
+            writers[kept.split].add(
+                tokens[start:stop],
+                file=job.ranges[kept.rows].file,
+                number=kept.number,
+                num_bytes=len(kept.text),
+            )
+            done_bytes += len(kept.text)
         report(done_bytes)
     if source.error is not None:
         raise source.error
@@ -133,7 +154,10 @@ def _task(job: ShardJob) -> seqio.Task:
             name,
             source=DocumentSource(job),
             preprocessors=[_tokenise, seqio.preprocessors.append_eos],
-            output_features={"targets": seqio.Feature(vocabulary, add_eos=True)},
+            output_features={
+                # Documents by tokens.
+                "targets": seqio.Feature(vocabulary, add_eos=True, rank=2)
+            },
         )
     task = seqio.TaskRegistry.get(name)
     task.source.job = job
@@ -142,9 +166,24 @@ def _task(job: ShardJob) -> seqio.Task:
 
 
 def _tokenise(dataset: tf.data.Dataset, output_features: Any) -> tf.data.Dataset:
-    return seqio.preprocessors.tokenize(
-        dataset, output_features, copy_pretokenized=False
-    )
+    """Turn texts (B) into tokens, ragged (B, tokens)."""
+    model = output_features["targets"].vocabulary.tokenizer
+
+    def encode(texts: Any) -> tuple[Any, Any]:
+        found = [model.encode_as_numpy(text) for text in texts]
+        lengths = np.array([len(tokens) for tokens in found], np.int64)
+        return np.concatenate(found).astype(np.int32, copy=False), lengths
+
+    def tokenise(example: dict[str, tf.Tensor]) -> dict[str, tf.RaggedTensor]:
+        tokens, lengths = tf.numpy_function(
+            encode, [example["targets"]], (tf.int32, tf.int64)
+        )
+        tokens.set_shape([None])
+        lengths.set_shape([None])
+        ragged = tf.RaggedTensor.from_row_lengths(tokens, lengths, validate=False)
+        return {"targets": ragged}
+
+    return dataset.map(tokenise)
 
 
 def _dataset(task: seqio.Task, job: ShardJob) -> tf.data.Dataset:
