@@ -36,7 +36,7 @@ from specs.plan import Plan
 
 MAX_PROBLEMS = 10
 BYTES_PER_WORKER = 64 * 2**20
-"""A worker takes seconds to import seqio, so a further one must have this much to do."""
+"""A worker takes seconds to import seqio: a further one must have this much to do."""
 
 
 @dataclass(frozen=True)
