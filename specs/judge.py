@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from specs.base import SpecValue
+from specs.endpoint import OF_THE_WAY_THERE, Address
 from specs.quantities import Location, Whole
 from specs.rules import broken, shown
 from specs.task import TaskName
@@ -49,34 +49,6 @@ def check_pattern(value: str) -> str:
     return value
 
 
-def check_base_url(value: str) -> str:
-    """Refuse what is no address to ask at, or holds a login.
-
-    >>> check_base_url("http://127.0.0.1:8000/v1")
-    'http://127.0.0.1:8000/v1'
-    """
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or parts.query or parts.fragment or any(c <= " " for c in value):
-        what = "must be an address that begins with http:// or https://"
-        raise broken(what, "write it as http://127.0.0.1:8000/v1, without a query")
-    if parts.username is not None:
-        what = "must not hold a user or a password"
-        raise broken(what, "put the key into a variable and name that: key_variable")
-    return value
-
-
-def _check_variable(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value):
-        # What stands here may be the key itself, so it is not repeated.
-        what = "must be the name of an environment variable, not the key itself"
-        raise broken(what, "write it as JUDGE_API_KEY")
-    return value
-
-
 def _check_template(value: str) -> str:
     if "://" in value:
         what = f"must be a file beside the judge file, got {shown(value)}"
@@ -102,21 +74,11 @@ class Verdict(SpecValue):
     """Found where it prefers the second."""
 
 
-class Endpoint(SpecValue):
+class Endpoint(Address):
     """A judge behind an address that takes OpenAI's chat completions."""
-
-    model: Annotated[str, Field(min_length=1, max_length=200, examples=["a-model"])]
-    """Its name there."""
 
     verdict: Verdict
     """How its reply is read."""
-
-    base_url: Annotated[str, AfterValidator(check_base_url)] | None = None
-    """Where it is asked, up to and without `/chat/completions`; null: where the
-    variable CODEMIX_JUDGE_URL says, which comes first. Not part of what is recorded."""
-
-    key_variable: Annotated[str, AfterValidator(_check_variable)] | None = None
-    """Environment variable that holds the API key; null: it asks for none."""
 
     max_tokens: Whole = 512
     """Tokens of its reply at most."""
@@ -130,18 +92,6 @@ class Endpoint(SpecValue):
     verdict_attempts: Annotated[int, Field(ge=1, le=10)] = 2
     """How often it is asked, each time with another seed, until its reply holds a
     verdict."""
-
-    retries: Annotated[int, Field(ge=0, le=100)] = 6
-    """How often a call is made again that got no reply."""
-
-    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 120.0
-    """Until a call counts as failed."""
-
-    requests_per_minute: Whole | None = None
-    """Calls begun at most; null: as many as there are."""
-
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 4
-    """Calls on their way at once at most."""
 
 
 class Local(SpecValue):
@@ -229,17 +179,6 @@ class Judge(SpecValue):
         for name in ("description", "assumed", "template"):
             del fields[name]
         if self.endpoint is not None:
-            for name in _OF_THE_WAY_THERE:
+            for name in OF_THE_WAY_THERE:
                 del fields["endpoint"][name]
         return fields
-
-
-_OF_THE_WAY_THERE = (
-    "base_url",
-    "key_variable",
-    "retries",
-    "timeout_seconds",
-    "requests_per_minute",
-    "concurrency",
-)
-"""Fields of an endpoint that change no verdict."""

@@ -22,13 +22,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from evals.judging.client import ChatClient, Connection
 from evals.judging.compare import compare_replies
 from evals.judging.judge import LoadedJudge, load_judge
 from evals.judging.judgement import JudgementStore
 from evals.judging.panel import Mode
 from evals.judging.replies import Comparison, pair_replies
 from evals.judging.win_rate import WinRate
+from runtime.chat.client import ChatClient, Connection
 
 TEMPLATE = "{{ instruction }}\n<A>{{ answer_a }}</A>\n<B>{{ answer_b }}</B>\n"
 JUDGE = """\
@@ -217,7 +217,9 @@ def client_of(judge: LoadedJudge, url: str) -> ChatClient:
     endpoint = judge.spec.endpoint
     assert endpoint is not None
     connection = Connection(base_url=url, api_key=KEY)
-    return ChatClient(connection, endpoint=endpoint, first_wait_seconds=0.001)
+    return ChatClient(
+        connection, address=endpoint, asked="the judge", first_wait_seconds=0.001
+    )
 
 
 def comparison(a: Sequence[str], b: Sequence[str]) -> Comparison:

@@ -19,13 +19,14 @@ from judge_server import (
     write_judge,
 )
 
-from evals.judging.client import Connection, connection_of
 from evals.judging.compare import compare_replies
 from evals.judging.judgement import JudgementStore
-from evals.judging.pace import Pace, Stopped, back_off_seconds
 from evals.judging.panel import JudgingProgress
 from evals.judging.win_rate import WinRate
+from runtime.chat.client import Connection, connection_of
+from runtime.chat.pace import Pace, Stopped, back_off_seconds
 from specs.errors import InputError, RunError
+from specs.judge import Endpoint
 
 
 @pytest.fixture
@@ -43,6 +44,12 @@ def judged(
         judge=loaded,
         store=JudgementStore(folder / "judgements"),
         client=client_of(loaded, server.url),
+    )
+
+
+def connected(endpoint: Endpoint, environ: dict[str, str]) -> Connection:
+    return connection_of(
+        endpoint, environ, asked="the judge", url_variable="CODEMIX_JUDGE_URL"
     )
 
 
@@ -136,7 +143,7 @@ def test_nobody_there_is_told(tmp_path: Path) -> None:
     [
         (401, "see that JUDGE_API_KEY holds a key"),
         (403, "see that JUDGE_API_KEY holds a key"),
-        (400, "correct what the judge file asks"),
+        (400, "correct what the file asks"),
         (404, "correct the address, or the model's name"),
         (302, "name the address that it redirects to"),
     ],
@@ -292,9 +299,9 @@ def test_where_to_ask_comes_from_the_variable_first(tmp_path: Path) -> None:
     endpoint = write_judge(tmp_path, judge=text).spec.endpoint
     assert endpoint is not None
     environ = {"JUDGE_API_KEY": KEY}
-    assert connection_of(endpoint, environ).base_url == "http://127.0.0.1:1/v1"
+    assert connected(endpoint, environ).base_url == "http://127.0.0.1:1/v1"
     environ["CODEMIX_JUDGE_URL"] = "http://127.0.0.1:2/v1"
-    assert connection_of(endpoint, environ).base_url == "http://127.0.0.1:2/v1"
+    assert connected(endpoint, environ).base_url == "http://127.0.0.1:2/v1"
 
 
 @pytest.mark.parametrize(
@@ -315,7 +322,7 @@ def test_what_is_missing_to_ask_is_named(
     endpoint = write_judge(tmp_path).spec.endpoint
     assert endpoint is not None
     with pytest.raises(InputError, match=what) as error:
-        connection_of(endpoint, environ)
+        connected(endpoint, environ)
     assert KEY not in str(error.value)
 
 

@@ -259,7 +259,7 @@ def test_a_full_disk_is_told(
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("evals.judging.judgement.write_atomically", full)
+    monkeypatch.setattr("runtime.chat.exchange.write_atomically", full)
     with pytest.raises(InputError, match="can't write: No space left"):
         judged(tmp_path, server.url)
 

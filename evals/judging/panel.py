@@ -13,19 +13,22 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from evals.judging.client import ChatClient, connection_of
 from evals.judging.judge import LoadedJudge, Position, question_to_judge, verdict_in
 from evals.judging.judgement import Judgement, JudgementStore, chat_request
-from evals.judging.pace import Stopped
 from evals.judging.replies import Pair
 from ledger.facts import JsonObject
+from runtime.chat.client import ChatClient, connection_of
+from runtime.chat.pace import Stopped
 from specs.canonical import digest_of
 from specs.errors import CodemixError, InputError, Problem
+from specs.judge import Endpoint
 
 Mode = Literal["record", "replay", "refresh"]
 """`record` asks what is not there; `replay` asks nothing, and what is not there is an
 error; `refresh` asks everything again."""
 
+URL_VARIABLE = "CODEMIX_JUDGE_URL"
+CALLED = "the judge"
 _SHOWN_PROBLEMS = 10
 
 
@@ -129,9 +132,7 @@ class Panel:
     ) -> dict[str, Asked]:
         endpoint = self.judge.spec.endpoint
         assert endpoint is not None
-        client = self.client or ChatClient(
-            connection_of(endpoint, os.environ), endpoint=endpoint
-        )
+        client = self.client or judge_client(endpoint)
         total = num_recorded + len(due)
         answered: dict[str, Asked] = {}
         with ThreadPoolExecutor(endpoint.concurrency) as pool:
@@ -187,6 +188,18 @@ class Panel:
             if preferred is not None:
                 break
         return Asked(preferred=preferred, judgements=tuple(judgements))
+
+
+def judge_client(endpoint: Endpoint) -> ChatClient:
+    """Return what asks a judge where its file or the environment says.
+
+    Raises:
+        InputError: The address or the key is missing.
+    """
+    connection = connection_of(
+        endpoint, os.environ, asked=CALLED, url_variable=URL_VARIABLE
+    )
+    return ChatClient(connection, address=endpoint, asked=CALLED)
 
 
 def _misses(names: Sequence[str], num_questions: int) -> InputError:

@@ -9,7 +9,7 @@ from runtime.keys import key
 
 
 class Stopped(Exception):
-    """The evaluation ends, so that nobody waits for this call any more."""
+    """All of it ends, so that nobody waits for this call any more."""
 
 
 class Pace:

@@ -1,8 +1,8 @@
-"""Asking a judge over HTTP: any endpoint that takes OpenAI's chat completions.
+"""Asking a model over HTTP: any endpoint that takes OpenAI's chat completions.
 
 What can pass by itself is tried again, a bounded number of times: no connection, no
 answer in time, an answer that is cut or no JSON, statuses that say "later". Everything
-else ends the evaluation. Neither keys nor headers get into anything that is kept, and
+else ends all of it. Neither keys nor headers get into anything that is kept, and
 messages are put together here: those of the libraries repeat what was sent.
 """
 
@@ -17,22 +17,21 @@ from typing import Any
 import requests
 from requests.auth import AuthBase
 
-from evals.judging.judgement import Judgement, text_of
-from evals.judging.pace import Pace, back_off_seconds
-from evals.judging.replies_of_servers import (
+from ledger.facts import JsonObject
+from runtime.chat.exchange import Exchange, text_of
+from runtime.chat.pace import Pace, back_off_seconds
+from runtime.chat.replies_of_servers import (
     Refused,
     TryAgain,
     refusal_of,
     told_wait_seconds,
     why_no_answer,
 )
-from ledger.facts import JsonObject
 from specs.canonical import canonical_json, digest_of
+from specs.endpoint import Address, check_base_url
 from specs.errors import InputError
-from specs.judge import Endpoint, check_base_url
 from specs.rules import BrokenRules
 
-URL_VARIABLE = "CODEMIX_JUDGE_URL"
 MAX_ANSWER_BYTES = 4_000_000
 _SHORTEST_KEY = 8
 """Shorter ones are words such as EMPTY, which local servers take; no secrets."""
@@ -40,7 +39,7 @@ _SHORTEST_KEY = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """Where a judge is asked and who asks; nothing of it is kept."""
+    """Where a model is asked and who asks; nothing of it is kept."""
 
     base_url: str
     api_key: str | None
@@ -49,29 +48,37 @@ class Connection:
         return "Connection(...)"
 
 
-def connection_of(endpoint: Endpoint, environ: Mapping[str, str]) -> Connection:
+def connection_of(
+    address: Address, environ: Mapping[str, str], *, asked: str, url_variable: str
+) -> Connection:
     """Find out where to ask and with which key.
+
+    Args:
+        address: Of the file.
+        environ: The environment.
+        asked: How messages name the model, such as "the judge".
+        url_variable: The variable that comes before the file's `base_url`.
 
     Raises:
         InputError: One of them is missing.
     """
-    base_url = environ.get(URL_VARIABLE) or endpoint.base_url
+    base_url = environ.get(url_variable) or address.base_url
     if base_url is None:
-        what = "no address to ask the judge at"
-        fix = f"set the variable {URL_VARIABLE}, or endpoint.base_url"
+        what = f"no address to ask {asked} at"
+        fix = f"set the variable {url_variable}, or endpoint.base_url"
         raise InputError(what, fix=fix)
     try:
         check_base_url(base_url)
     except BrokenRules as error:
         rule = error.broken[0]
-        raise InputError(rule.what, path=URL_VARIABLE, fix=rule.fix) from None
+        raise InputError(rule.what, path=url_variable, fix=rule.fix) from None
     api_key = None
-    if endpoint.key_variable is not None:
-        api_key = environ.get(endpoint.key_variable, "").strip()
+    if address.key_variable is not None:
+        api_key = environ.get(address.key_variable, "").strip()
         if not api_key or not (api_key.isascii() and api_key.isprintable()):
-            what = "no API key for the judge: the variable is not set, or holds none"
-            fix = f"set {endpoint.key_variable}"
-            raise InputError(what, path=endpoint.key_variable, fix=fix)
+            what = f"no API key for {asked}: the variable is not set, or holds none"
+            fix = f"set {address.key_variable}"
+            raise InputError(what, path=address.key_variable, fix=fix)
     return Connection(base_url=base_url.rstrip("/"), api_key=api_key)
 
 
@@ -82,25 +89,27 @@ class ChatClient:
         self,
         connection: Connection,
         *,
-        endpoint: Endpoint,
+        address: Address,
+        asked: str,
         first_wait_seconds: float = 0.5,
     ) -> None:
         """Take where to ask, and how patiently.
 
         Args:
             connection: Where, and the key.
-            endpoint: Of the judge file.
+            address: Of the file.
+            asked: How messages name the model, such as "the judge".
             first_wait_seconds: Before the first repetition of a call; it doubles.
         """
         self._connection = connection
         api_key = connection.api_key or ""
         self._secrets = [api_key] if len(api_key) >= _SHORTEST_KEY else []
-        self._endpoint = endpoint
+        self._address, self._asked = address, asked
         self._first_wait_seconds = first_wait_seconds
-        self._pace = Pace(endpoint.requests_per_minute)
+        self._pace = Pace(address.requests_per_minute)
         self._sessions = threading.local()
 
-    def ask(self, request: JsonObject) -> Judgement:
+    def ask(self, request: JsonObject) -> Exchange:
         """Send a request until it is answered; with a failure all calls end.
 
         Raises:
@@ -108,7 +117,7 @@ class ChatClient:
             Stopped: `stop` was called.
         """
         request_key = digest_of(request)
-        for attempt in range(self._endpoint.retries + 1):
+        for attempt in range(self._address.retries + 1):
             self._pace.wait_for_turn()
             try:
                 return self._ask_once(request)
@@ -116,9 +125,9 @@ class ChatClient:
                 raise self._failed(str(error), error.fix) from None
             except TryAgain as error:
                 why = str(error)
-                if attempt < self._endpoint.retries:
+                if attempt < self._address.retries:
                     self._wait(error, request_key, attempt)
-        what = f"{why} ({self._endpoint.retries + 1} calls)"
+        what = f"{why} ({self._address.retries + 1} calls)"
         fix = "see that the endpoint is there, then run again: what it said is kept"
         raise self._failed(what, fix)
 
@@ -129,7 +138,7 @@ class ChatClient:
     def _failed(self, what: str, fix: str | None) -> InputError:
         # Others would fail the same way, each of them counted and paid for.
         self.stop()
-        return InputError(f"the judge can't be asked: {what}", fix=fix)
+        return InputError(f"{self._asked} can't be asked: {what}", fix=fix)
 
     def _wait(self, error: TryAgain, request_key: str, attempt: int) -> None:
         if error.wait_seconds is None:
@@ -138,14 +147,14 @@ class ChatClient:
         else:
             self._pace.hold(error.wait_seconds)
 
-    def _ask_once(self, request: JsonObject) -> Judgement:
+    def _ask_once(self, request: JsonObject) -> Exchange:
         try:
             status, headers, body = self._post(canonical_json(request))
         except requests.RequestException as error:
             raise why_no_answer(error) from None
         if status != 200:
             refusal = refusal_of(
-                status, body, self._endpoint.key_variable, secrets=self._secrets
+                status, body, self._address.key_variable, secrets=self._secrets
             )
             if refusal is not None:
                 raise refusal
@@ -154,11 +163,11 @@ class ChatClient:
         if any(secret.encode() in body for secret in self._secrets):
             what = "the endpoint repeats the API key in its answer"
             raise Refused(what, "ask another: what it says can't be kept")
-        return _judgement(request, body)
+        return _exchange(request, body)
 
     def _post(self, data: bytes) -> tuple[int, Mapping[str, str], bytes]:
         """Return status, headers and body, all of it within the time allowed."""
-        seconds = self._endpoint.timeout_seconds
+        seconds = self._address.timeout_seconds
         with self._session().post(
             f"{self._connection.base_url}/chat/completions",
             data=data,
@@ -204,11 +213,11 @@ def _read_at_most(response: requests.Response, most: int) -> bytes:
     for chunk in response.iter_content(65536):
         body += chunk
         if len(body) > most:
-            raise TryAgain("the answer is longer than any judgement")
+            raise TryAgain("the answer is longer than any should be")
     return bytes(body)
 
 
-def _judgement(request: JsonObject, body: bytes) -> Judgement:
+def _exchange(request: JsonObject, body: bytes) -> Exchange:
     """Read an answer.
 
     Raises:
@@ -223,7 +232,7 @@ def _judgement(request: JsonObject, body: bytes) -> Judgement:
     except (LookupError, TypeError, AttributeError):
         raise TryAgain("the answer holds no choices") from None
     usage = response.get("usage")
-    return Judgement(
+    return Exchange(
         request=request,
         response=text,
         served_model=_name_in(response, "model"),

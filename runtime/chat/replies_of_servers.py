@@ -1,4 +1,4 @@
-"""What servers answer in place of a judgement, and what it means for a call."""
+"""What servers answer in place of a completion, and what it means for a call."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def refusal_of(
         return Refused(what, "correct the address, or the model's name")
     if 300 <= status < 400:
         return Refused(what, "name the address that it redirects to")
-    return Refused(what, "correct what the judge file asks of the endpoint")
+    return Refused(what, "correct what the file asks of the endpoint")
 
 
 def told_wait_seconds(header: str | None) -> float | None:

@@ -1,0 +1,1 @@
+"""Asking a model behind an address, and keeping what it says by what was asked."""
