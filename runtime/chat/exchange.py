@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -96,6 +97,17 @@ class ExchangeStore:
                 fix="delete it, then it is asked for again",
             )
         return found
+
+    def all(self) -> Iterator[Exchange]:
+        """Yield every exchange, in the order of their keys.
+
+        Raises:
+            CheckFailed: A file is not what was written.
+        """
+        for path in sorted(self.folder.glob("[0-9a-f][0-9a-f]/*.json")):
+            found = self.find(path.stem)
+            assert found is not None
+            yield found
 
     def put(self, exchange: Exchange) -> None:
         """Keep an exchange, in place of another answer to the same request.

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from runtime.synth.family import Family
 from runtime.synth.near import share_of_near_duplicates
 from runtime.synth.shard import ShardRecord, read_shard, rejections
-from specs.atomic import write_atomically
 
-CARD_JSON = "card.json"
-CARD_TEXT = "README.md"
 NEAR_SAMPLE = 20_000
 """Problems from the first on among which near-duplicates are looked for."""
 PERCENTILES = (5, 50, 95)
@@ -96,17 +92,6 @@ def describe(
     }
 
 
-def write_card(
-    folder: Path, card: Card, *, digest: str, request: Mapping[str, Any]
-) -> None:
-    """Write the card for programs and for people."""
-    data = json.dumps({"digest": digest, **card}, sort_keys=True, indent=1) + "\n"
-    write_atomically(folder / CARD_JSON, data.encode())
-    write_atomically(
-        folder / CARD_TEXT, _markdown(card, digest, request).encode("utf-8")
-    )
-
-
 def _count(tally: _Tally, problem: dict[str, Any]) -> None:
     certificate = problem["certificate"]
     tally.families[problem["family"]] += 1
@@ -157,83 +142,3 @@ def _percentiles(values: Sequence[int]) -> dict[str, int]:
 
 def _sorted(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items()))
-
-
-def _markdown(card: Card, digest: str, request: Mapping[str, Any]) -> str:
-    num_problems = card["num_problems"] or 1
-    lines = [
-        "# Synthetic Python problems",
-        "",
-        f"{card['num_problems']:,} problems of {card['num_families']} families, made "
-        f"by codemix's generator version {request['generator_version']} from seed "
-        f"{request['seed']}. Digest `{digest}`.",
-        "",
-        "Each problem has a statement, a solution and tests. Before it was written, "
-        "its solution agreed with an independent one on every input tried, and its "
-        "tests told the solution from its mutants. No solution or statement is the "
-        "same as another's, names aside.",
-        "",
-        *_rows(("Measure", "Value"), _measures(card)),
-        *_counted("Difficulty", card["difficulties"], num_problems),
-        *_counted("Layout", card["layouts"], num_problems),
-        *_counted("Topic", card["topics"], num_problems),
-        *_counted("Rejected candidates", card["rejected"], None),
-        "## Families",
-        "",
-        *_rows(
-            ("Family", "Topic", "Problems", "Cores", "Rejected"),
-            [
-                (
-                    one["name"],
-                    one["topic"],
-                    f"{one['problems']:,}",
-                    f"{one['cores']:,}",
-                    f"{sum(one['rejected'].values()):,}",
-                )
-                for one in card["families"]
-            ],
-        ),
-    ]
-    return "\n".join(lines).rstrip() + "\n"
-
-
-def _measures(card: Card) -> list[tuple[str, str]]:
-    told = max(1, card["num_mutants"] - card["num_alike"])
-    near, lengths = card["near_duplicates"], card["text_bytes_percentiles"]
-    return [
-        ("text", f"{card['num_text_bytes']:,} bytes"),
-        (
-            "bytes of a document, " + " / ".join(f"{one}%" for one in lengths),
-            " / ".join(f"{one:,}" for one in lengths.values()),
-        ),
-        ("tests", f"{card['num_tests']:,}"),
-        ("inputs with the reference's answer", f"{card['num_inputs_agreed']:,}"),
-        ("mutants made", f"{card['num_mutants']:,}"),
-        ("mutants right on every input", f"{card['num_alike']:,}"),
-        ("of the others, killed", f"{100 * card['num_killed'] / told:.2f}%"),
-        ("solution shapes, constants aside", f"{card['num_shapes']:,}"),
-        (
-            "near-duplicates: Jaccard of 5-word shingles at least 0.8, estimated",
-            f"{100 * near['share']:.1f}% of the first {near['among']:,}",
-        ),
-        ("duplicates taken out", f"{card['num_duplicates']:,}"),
-        ("indices given up", f"{card['num_given_up']:,}"),
-        ("interpreter", ", ".join(card["python"])),
-        ("sandbox level", ", ".join(card["sandbox"])),
-    ]
-
-
-def _counted(head: str, counts: Mapping[str, int], whole: int | None) -> list[str]:
-    if not counts:
-        return []
-    rows = [
-        (name, f"{times:,}", *([f"{100 * times / whole:.1f}%"] if whole else []))
-        for name, times in counts.items()
-    ]
-    columns = (head, "Number", "Share") if whole else (head, "Number")
-    return [f"## {head}", "", *_rows(columns, rows)]
-
-
-def _rows(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    return [*lines, *(f"| {' | '.join(row)} |" for row in rows), ""]

@@ -14,7 +14,6 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
-from types import CodeType
 from typing import Any
 
 from runtime.synth.execution import (
@@ -25,9 +24,9 @@ from runtime.synth.execution import (
     Steps,
     load,
     same,
-    tick,
 )
-from runtime.synth.mutation import TICK, Mutant, instrumented, mutants
+from runtime.synth.given import check_tests, fail, random_inputs, run_tests
+from runtime.synth.mutation import Mutant, instrumented, mutants
 
 FEWEST_TESTS, MOST_TESTS = 4, 12
 MAX_TEST_CHARS = 240
@@ -44,7 +43,9 @@ def check(problem: dict[str, Any]) -> dict[str, Any]:
     Args:
         problem: `solution` and `reference` (source), `entry`, `inputs` (sources of
             tuples, the first `num_edges` of them special), `num_mutants`, `key`,
-            `min_kill_rate`; `tests`, where it brings its own: sources of assertions.
+            `min_kill_rate`; of a problem that somebody else wrote also `tests`,
+            sources of assertions, `random_input`, source of a module, and
+            `num_random`.
     """
     try:
         return {"ok": True, **_check(problem)}
@@ -59,25 +60,31 @@ def _check(problem: dict[str, Any]) -> dict[str, Any]:
     tree = _parsed(source)
     solution = _started(tree, entry)
     reference = _started(_parsed(problem["reference"]), "reference")
-    cases = [Case(one) for one in dict.fromkeys(problem["inputs"])]
+    cases = [Case(one) for one in dict.fromkeys(_inputs(problem))]
     for case in cases:
         _agree(case, solution, reference)
     _vary(cases)
     faults = list(mutants(tree, limit=problem["num_mutants"], key=problem["key"]))
-    if "tests" in problem:
-        report = _judge_given_tests(problem["tests"], source, entry, faults, cases)
-        tests = problem["tests"]
-    else:
-        chosen, report = _choose_tests(cases, faults, entry, problem["num_edges"])
-        tests = [
-            f"assert {entry}{_call(case.source)} == {case.answer!r}" for case in chosen
-        ]
-        report["examples"] = [[_call(one.source), repr(one.answer)] for one in chosen]
-        _run_tests(tests, compile(source, "solution", "exec"), entry)
+    code, given = compile(source, "solution", "exec"), problem.get("tests", [])
+    check_tests(given, code, entry)
+    chosen, report = _choose_tests(cases, faults, entry, problem["num_edges"], given)
+    own = [f"assert {entry}{_call(case.source)} == {case.answer!r}" for case in chosen]
+    run_tests(own, code, entry)
+    tests = list(dict.fromkeys([*given, *own]))
+    report["examples"] = [[_call(one.source), repr(one.answer)] for one in chosen]
     if report["kill_rate"] < problem["min_kill_rate"]:
         raise Rejected("tests kill too few mutants", f"{report['kill_rate']:.2f}")
     steps = max(case.steps for case in cases)
     return {"tests": tests, "num_inputs": len(cases), "steps": steps, **report}
+
+
+def _inputs(problem: dict[str, Any]) -> list[str]:
+    if "random_input" not in problem:
+        return problem["inputs"]  # type: ignore[no-any-return]
+    drawn = random_inputs(
+        problem["random_input"], number=problem["num_random"], key=problem["key"]
+    )
+    return [*problem["inputs"], *drawn]
 
 
 def _parsed(source: str) -> Any:
@@ -128,28 +135,42 @@ def _vary(cases: list[Case]) -> None:
 
 
 def _choose_tests(
-    cases: list[Case], faults: list[Mutant], entry: str, num_edges: int
+    cases: list[Case],
+    faults: list[Mutant],
+    entry: str,
+    num_edges: int,
+    given: list[str],
 ) -> tuple[list[Case], dict[str, Any]]:
-    """Begin with a few inputs; add each that kills a mutant which has lived so far."""
+    """Begin with a few inputs; add each that kills a mutant which has lived so far.
+
+    Where tests were given, they stand in place of the inputs to begin with.
+    """
     readable = [case for case in cases if case.test_chars <= MAX_TEST_CHARS]
-    tests = _first_tests(readable, num_edges)
-    if not tests:
+    tests = [] if given else _first_tests(readable, num_edges)
+    if not (given or tests):
         raise Rejected("no test is short enough")
     spare = [case for case in readable if case not in tests]
     made, killed, alike = Counter[str](), Counter[str](), Counter[str]()
+    num_by_given = 0
     for fault in faults:
         made[fault.operator] += 1
+        if given and fail(given, fault.code, entry):
+            killed[fault.operator] += 1
+            num_by_given += 1
+            continue
         function = _loaded(fault, entry)
         if function is None or any(case.kills(function) for case in tests):
             killed[fault.operator] += 1
             continue
         killer = next((case for case in spare if case.kills(function)), None)
-        if killer is not None and len(tests) < MOST_TESTS:
+        if killer is not None and len(given) + len(tests) < MOST_TESTS:
             tests.append(killer)
             spare.remove(killer)
             killed[fault.operator] += 1
         elif killer is None and not any(case.kills(function) for case in cases):
             alike[fault.operator] += 1
+    if given and faults and not num_by_given:
+        raise Rejected("tests kill no mutant")
     tests.sort(key=lambda case: case.test_chars)
     return tests, _report(made, killed, alike)
 
@@ -167,39 +188,6 @@ def _first_tests(readable: list[Case], num_edges: int) -> list[Case]:
     return (
         tests + [one for one in others if one not in tests][: FEWEST_TESTS - len(tests)]
     )
-
-
-def _judge_given_tests(
-    tests: list[str], source: str, entry: str, faults: list[Mutant], cases: list[Case]
-) -> dict[str, Any]:
-    code = compile(source, "solution", "exec")
-    _run_tests(tests, code, entry)
-    made, killed, alike = Counter[str](), Counter[str](), Counter[str]()
-    for fault in faults:
-        made[fault.operator] += 1
-        Steps.left = MOST_STEPS
-        try:
-            _run_tests(tests, fault.code, entry)
-        except Rejected:
-            killed[fault.operator] += 1
-            continue
-        function = _loaded(fault, entry)
-        if function is not None and not any(case.kills(function) for case in cases):
-            alike[fault.operator] += 1
-    if faults and not killed:
-        raise Rejected("tests kill no mutant")
-    return _report(made, killed, alike)
-
-
-def _run_tests(tests: list[str], code: CodeType, entry: str) -> None:
-    space: dict[str, Any] = {TICK: tick, "__name__": "solution"}
-    Steps.left = MOST_STEPS
-    try:
-        exec(code, space)
-        for test in tests:
-            exec(compile(test, "test", "exec"), space)
-    except (Exception, OutOfSteps) as error:  # noqa: BLE001
-        raise Rejected("fails its tests", f"{type(error).__name__}: {error}") from None
 
 
 def _loaded(fault: Mutant, entry: str) -> Callable[..., Any] | None:

@@ -1,222 +1,164 @@
 """Problems that a model writes, verified like our own.
 
-The model is behind `complete`: chat messages in, text out, whatever endpoint answers.
-It is asked for a statement, a solution, an independent reference, inputs and tests, all
-of them as one JSON object. Nothing of it is believed: solution and reference have to
-agree, and the tests it wrote have to kill mutants. Its code runs alone in the sandbox.
+Nothing of what it says is believed. Its solution has to agree with a second one, which
+was written without sight of the first, on edge cases and on random inputs; its tests
+have to fail for functions that solve nothing, and to kill mutants. Its code is refused
+unrun where it reaches for more than a pure function needs, and runs alone in the
+sandbox.
 """
 
 from __future__ import annotations
 
-import ast
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
+from ledger.facts import JsonObject
+from runtime.chat.exchange import Exchange
 from runtime.keys import key
+from runtime.synth.draws import Draws
 from runtime.synth.duplicates import same_code, same_statement, shape
 from runtime.synth.exclusion import NOTHING, Excluded
 from runtime.synth.isolation import Level
-from runtime.synth.problem import MIN_KILL_RATE, NUM_MUTANTS, difficulty
+from runtime.synth.model_answers import (
+    UnreadableError,
+    Written,
+    read_reference,
+    read_written,
+)
+from runtime.synth.model_layouts import LAYOUTS
+from runtime.synth.model_requests import (
+    VERSION,
+    Ask,
+    problem_request,
+    reference_request,
+)
+from runtime.synth.problem import MIN_KILL_RATE, NUM_INPUTS, NUM_MUTANTS, difficulty
 from runtime.synth.verification import check_alone
-from specs.canonical import digest_of
+from specs.writer import Writer
 
-Messages = Sequence[Mapping[str, str]]
-Complete = Callable[[Messages], str]
-"""Asks a model: chat messages with `role` and `content` in, its answer out."""
-
-FEWEST_INPUTS, FEWEST_TESTS = 10, 3
-VERSION = 1
-"""Of the request below; part of every document."""
-
-_REQUEST = """Write one Python programming problem about {topic}, of {grade} difficulty.
-
-Answer with one JSON object and nothing else. Its keys:
-"statement": the task, in whole sentences; it names the function in backticks, the
-  arguments, the result, and what happens at the edges.
-"entry": the name of the function.
-"solution": source of a module that defines it, standard library only, no input or
-  output, no randomness.
-"reference": source of a module that defines `reference` with the same arguments; it
-  solves the same task in a clearly different, slower and more obvious way.
-"inputs": a list of at least {inputs} strings, each the source of a tuple of arguments
-  made of literals, such as "([1, 2], 3)"; small cases and edge cases among them.
-"tests": a list of at least {tests} assertions, each a string of one line.
-"""
-
-
-class UnreadableError(Exception):
-    """The model's answer is not what was asked for."""
+Answer = Callable[[JsonObject], Exchange]
+"""Answers a request, from what is kept or by asking."""
+FAMILY = "model"
+"""What stands for a family in the documents."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
-    """A problem as a model wrote it."""
+class Refusal:
+    """Why an attempt gave no problem."""
 
-    statement: str
-    entry: str
-    solution: str
-    reference: str
-    inputs: tuple[str, ...]
-    tests: tuple[str, ...]
-
-
-def request(topic: str, grade: str) -> list[dict[str, str]]:
-    """Return the messages that ask for a problem.
-
-    >>> [message["role"] for message in request("graphs", "easy")]
-    ['user']
-    """
-    content = _REQUEST.format(
-        topic=topic, grade=grade, inputs=FEWEST_INPUTS, tests=FEWEST_TESTS
-    )
-    return [{"role": "user", "content": content}]
-
-
-def read_answer(answer: str) -> Written:
-    """Read a model's answer; a code fence around it is allowed.
-
-    Raises:
-        UnreadableError: It is not the object that was asked for.
-    """
-    fenced = re.search(r"```(?:json)?\n(.*)\n```", answer, re.DOTALL)
-    try:
-        told = json.loads(fenced[1] if fenced else answer)
-    except ValueError as error:
-        raise UnreadableError(f"no JSON: {error}") from None
-    if not isinstance(told, dict):
-        raise UnreadableError("no JSON object")
-    texts = {name: told.get(name) for name in ("statement", "entry", "solution",
-                                               "reference")}  # fmt: skip
-    lists = {name: told.get(name) for name in ("inputs", "tests")}
-    for name, text in texts.items():
-        if not isinstance(text, str) or not text.strip():
-            raise UnreadableError(f"{name} is no text")
-    for name, items in lists.items():
-        if not isinstance(items, list) or not all(
-            isinstance(one, str) for one in items
-        ):
-            raise UnreadableError(f"{name} is no list of strings")
-    written = Written(**texts, **{name: tuple(lists[name]) for name in lists})  # type: ignore[arg-type]
-    _check_form(written)
-    return written
+    reason: str
+    """Can be counted."""
+    detail: str = ""
 
 
 def write_problem(
-    complete: Complete,
+    ask: Ask,
     *,
-    topic: str,
-    grade: str,
+    writer: Writer,
+    answer: Answer,
     level: Level = "bubblewrap",
     excluded: Excluded = NOTHING,
-) -> dict[str, Any]:
-    """Ask for one problem and verify it.
+    running: AbstractContextManager[Any] | None = None,
+) -> dict[str, Any] | Refusal:
+    """Ask for one problem and a second solution, and verify them.
+
+    Args:
+        ask: What is asked for.
+        writer: Who is asked.
+        answer: Has the requests answered.
+        level: Where the code runs.
+        excluded: N-grams that the document may not hold.
+        running: Held while a program runs; null: nothing is.
 
     Returns:
-        A document as in a shard, or `{"rejected": reason, "detail": text}`.
+        A document as in a shard, or why there is none.
     """
+    first = answer(problem_request(ask, writer))
     try:
-        written = read_answer(complete(request(topic, grade)))
+        written = read_written(first.reply)
     except UnreadableError as error:
-        return {"rejected": "unreadable answer", "detail": str(error)}
-    return verify(written, topic=topic, level=level, excluded=excluded)
+        return Refusal(reason="unreadable answer", detail=str(error))
+    second = answer(reference_request(ask, written, writer))
+    try:
+        reference = read_reference(second.reply)
+    except UnreadableError as error:
+        return Refusal(reason="unreadable second solution", detail=str(error))
+    with running or nullcontext():
+        verdict = verify(written, reference, level=level)
+    if isinstance(verdict, Refusal):
+        return verdict
+    document = _document(ask, written, verdict, (first, second))
+    if excluded.found_in(document["text"]) is not None:
+        return Refusal(reason="excluded n-gram")
+    return document
 
 
 def verify(
-    written: Written, *, topic: str, level: Level, excluded: Excluded = NOTHING
-) -> dict[str, Any]:
-    """Verify a problem; returns what `write_problem` does."""
-    identity = digest_of(
-        {
-            **asdict(written),
-            "inputs": list(written.inputs),
-            "tests": list(written.tests),
-        }
-    )
-    if shape(_renamed(written.reference)) == shape(_renamed(written.solution)):
-        return {"rejected": "the reference is the solution", "detail": ""}
+    written: Written, reference: str, *, level: Level
+) -> dict[str, Any] | Refusal:
+    """Verify what a model wrote; what `check` says of it, or why it is refused."""
+    if shape(reference) == shape(written.solution):
+        return Refusal(reason="the second solution is the first")
     verdict = check_alone(
         {
             "entry": written.entry,
             "solution": written.solution,
-            "reference": written.reference,
-            "inputs": list(written.inputs),
-            "num_edges": 0,
+            "reference": reference,
+            "inputs": list(written.edges),
+            "num_edges": len(written.edges),
+            "random_input": written.random_input,
+            "num_random": NUM_INPUTS,
             "tests": list(written.tests),
             "num_mutants": NUM_MUTANTS,
             "min_kill_rate": MIN_KILL_RATE,
-            "key": key(0, "model", identity),
+            "key": key(0, "model", written.identity),
         },
         level=level,
     )
     if not verdict["ok"]:
-        return {"rejected": verdict["reason"], "detail": verdict["detail"]}
-    tests = "\n".join(written.tests)
-    text = f"{written.statement.strip()}\n\n{written.solution.strip()}\n\n\n{tests}\n"
-    if excluded.found_in(text) is not None:
-        return {"rejected": "excluded n-gram", "detail": ""}
+        return Refusal(reason=verdict["reason"], detail=verdict["detail"])
+    return verdict
+
+
+def _document(
+    ask: Ask, written: Written, verdict: dict[str, Any], asked: Sequence[Exchange]
+) -> dict[str, Any]:
+    draws = Draws(key(0, "model", "layout", written.identity))
+    layout = draws.choice(sorted(LAYOUTS))
     return {
-        "id": f"model-{identity[:16]}",
-        "family": "model",
-        "topic": topic,
+        # What is written twice has two numbers, so that either can be told.
+        "id": f"model-{ask.index}-{written.identity[:16]}",
+        "index": ask.index,
+        "family": FAMILY,
+        "topic": ask.topic.partition(":")[0],
         "difficulty": difficulty(written.solution, 0),
-        "layout": "plain",
+        "layout": layout,
         "style": "model",
         "entry": written.entry,
-        "statement": written.statement,
-        "solution": written.solution,
-        "tests": list(written.tests),
-        "text": text,
+        "statement": written.statement.strip(),
+        "solution": written.solution.strip() + "\n",
+        "tests": verdict["tests"],
+        "text": LAYOUTS[layout](written, verdict["tests"]),
         "certificate": {
+            "attempt": ask.attempt,
+            "asked_for": ask.grade,
             "request_version": VERSION,
+            "exchanges": {one.key: one.digest for one in asked},
+            "served_models": sorted({one.served_model or "" for one in asked}),
             "inputs_agreed": verdict["num_inputs"],
             "kill_rate": round(verdict["kill_rate"], 4),
             "mutants": verdict["mutants"],
             "mutants_alike": verdict["num_alike"],
-            "max_steps": verdict["steps"],
+            "tests_of_the_model": len(written.tests),
             "python": verdict["python"],
             "sandbox": verdict["sandbox"],
+            "max_steps": verdict["steps"],
             "same_code": same_code(written.solution),
-            "same_statement": same_statement(written.statement, written.entry, []),
+            "same_statement": same_statement(
+                written.statement, written.entry, written.params
+            ),
             "shape": shape(written.solution),
         },
     }
-
-
-def _check_form(written: Written) -> None:
-    """Check what can be checked without running anything.
-
-    Raises:
-        UnreadableError: Something is not as asked.
-    """
-    for name, source, wanted in (
-        ("solution", written.solution, written.entry),
-        ("reference", written.reference, "reference"),
-    ):
-        try:
-            body = ast.parse(source).body
-        except SyntaxError as error:
-            raise UnreadableError(f"{name} does not parse: {error}") from None
-        if wanted not in [getattr(node, "name", None) for node in body]:
-            raise UnreadableError(f"{name} does not define {wanted}")
-    if written.entry not in written.statement:
-        raise UnreadableError("the statement does not name the function")
-    if len(set(written.inputs)) < FEWEST_INPUTS or len(written.tests) < FEWEST_TESTS:
-        raise UnreadableError("too few inputs or tests")
-    for source in written.inputs:
-        try:
-            is_tuple = isinstance(ast.literal_eval(source), tuple)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            is_tuple = False
-        if not is_tuple:
-            raise UnreadableError(f"not a tuple of literals: {source[:80]}")
-    for test in written.tests:
-        if not re.match(rf"assert\b.*\b{re.escape(written.entry)}\(", test):
-            raise UnreadableError(f"not an assertion on the function: {test[:80]}")
-
-
-def _renamed(source: str) -> str:
-    """Return a program whose first function has no name of its own."""
-    return re.sub(r"(?m)^def \w+\(", "def function(", source)

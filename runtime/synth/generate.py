@@ -7,29 +7,24 @@ folder depends on the number of workers or on when it was made.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from runtime.folder_lock import sole_user
-from runtime.synth.card import Card, describe, write_card
+from runtime.synth.card import Card, describe
 from runtime.synth.catalogue import chosen_families
 from runtime.synth.exclusion import read_excluded
-from runtime.synth.family import Family
 from runtime.synth.isolation import Level, ensure
 from runtime.synth.placement import capacity
 from runtime.synth.problem import GENERATOR_VERSION
-from runtime.synth.shard import ShardRecord, read_record, read_shard, write_shard
+from runtime.synth.shard import ShardRecord, read_record
+from runtime.synth.whole_set import agree, drop_duplicates, write_manifest
 from runtime.workers import Done, Failed, Moved, WorkerPool
-from specs.atomic import write_atomically
-from specs.canonical import digest_of
-from specs.errors import InputError, Problem
+from specs.errors import InputError
 
 PROBLEMS_PER_SHARD = 1000
-REQUEST = "request.json"
-MANIFEST = "manifest.json"
 
 Moves = Callable[[int, int], None]
 """Told how many problems are done, of how many."""
@@ -109,42 +104,15 @@ def synthesise(
         excluded_sha256=excluded,
     )
     with sole_user(folder):
-        _agree(folder, request)
+        agree(folder, _as_json(request))
         _make_shards(folder, request, exclude, num_workers, moved)
-        records = _drop_duplicates(folder, request)
-        return _finish(folder, request, chosen, records)
-
-
-def _agree(folder: Path, request: Request) -> None:
-    """Write down what is asked for; refuse a folder that holds something else.
-
-    Raises:
-        InputError: It does.
-    """
-    path = folder / REQUEST
-    if not path.exists():
-        if any(folder.glob("*.jsonl*")):
-            raise InputError(
-                "holds documents that are not of a synthetic set",
-                file=str(folder),
-                fix="choose another folder with --out",
-            )
-    else:
-        before, now = json.loads(path.read_text("utf-8")), _as_json(request)
-        problems = [
-            Problem(
-                what=f"{name} of this set is {before.get(name)}, got {now[name]}",
-                file=str(folder),
-                fix="choose another folder with --out",
-            )
-            for name in sorted(now)
-            if before.get(name) != now[name]
-            # More of the same set is the same problems and some others.
-            and not (name == "count" and now[name] > before.get(name, 0))
-        ]
-        if problems:
-            raise InputError(problems)
-    write_atomically(path, _json_bytes(_as_json(request)))
+        records = drop_duplicates(folder, [name for name, _, _ in _ranges(request)])
+        card = describe(folder, records, chosen)
+        maker = f"codemix's generator version {GENERATOR_VERSION} from seed {seed}"
+        digest = write_manifest(folder, _as_json(request), records, card, maker)
+    return SyntheticSet(
+        request=request, shards=tuple(records), digest=digest, card=card
+    )
 
 
 def _make_shards(
@@ -207,67 +175,5 @@ def _is_whole(folder: Path, shard: Range) -> bool:
     return record is not None and record.stop == stop
 
 
-def _drop_duplicates(folder: Path, request: Request) -> list[ShardRecord]:
-    """Take out problems that are the same as one of a lower index."""
-    codes: set[str] = set()
-    statements: set[str] = set()
-    records = []
-    for name, _, _ in _ranges(request):
-        record = read_record(folder, name)
-        assert record is not None
-        problems = read_shard(folder / name)
-        kept = []
-        for problem in problems:
-            certificate = problem["certificate"]
-            code, told = certificate["same_code"], certificate["same_statement"]
-            if code not in codes and told not in statements:
-                kept.append(problem)
-            codes.add(code)
-            statements.add(told)
-        if len(kept) < len(problems):
-            record = _without(folder, record, problems, kept)
-        records.append(record)
-    return records
-
-
-def _without(
-    folder: Path,
-    record: ShardRecord,
-    problems: Sequence[dict[str, Any]],
-    kept: Sequence[dict[str, Any]],
-) -> ShardRecord:
-    gone = {one["id"] for one in problems} - {one["id"] for one in kept}
-    fields = asdict(record)
-    for name in ("num_problems", "sha256", "num_bytes"):
-        del fields[name]
-    fields["duplicates"] = tuple(sorted({*record.duplicates, *gone}))
-    return write_shard(folder, fields, kept)
-
-
-def _finish(
-    folder: Path,
-    request: Request,
-    families: Sequence[Family],
-    records: Sequence[ShardRecord],
-) -> SyntheticSet:
-    shards = [
-        {"name": one.name, "num_bytes": one.num_bytes, "num_problems": one.num_problems,
-         "sha256": one.sha256}
-        for one in records
-    ]  # fmt: skip
-    digest = digest_of(shards)
-    card = describe(folder, records, families)
-    manifest = {"digest": digest, "request": _as_json(request), "shards": shards}
-    write_card(folder, card, digest=digest, request=_as_json(request))
-    write_atomically(folder / MANIFEST, _json_bytes(manifest))
-    return SyntheticSet(
-        request=request, shards=tuple(records), digest=digest, card=card
-    )
-
-
 def _as_json(request: Request) -> dict[str, Any]:
     return {**asdict(request), "families": list(request.families)}
-
-
-def _json_bytes(value: Any) -> bytes:
-    return (json.dumps(value, sort_keys=True, indent=1) + "\n").encode()

@@ -22,6 +22,7 @@ BATCH_SECONDS = 600.0
 _MODULES = (
     "runtime.synth.mutation",
     "runtime.synth.execution",
+    "runtime.synth.given",
     "runtime.synth.checking",
 )
 _BOOTSTRAP = """

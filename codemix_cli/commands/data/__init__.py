@@ -8,6 +8,7 @@ from codemix_cli.main import LazyGroup
 
 COMMANDS = {
     "synth": "Make verified Python problems with solutions and tests.",
+    "write": "Let a model write Python problems, and verify them.",
 }
 
 

@@ -75,7 +75,7 @@ def command(
     from runtime.synth.generate import synthesise
 
     with open_meter() as meter:
-        pace = _Pace()
+        pace = Pace()
 
         def moved(done: int, total: int) -> None:
             meter.show("problems", done, total, pace.note(done))
@@ -103,13 +103,14 @@ def command(
     )
 
 
-class _Pace:
+class Pace:
     """Problems a second since the first that was done here."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
 
     def note(self, done: int) -> str:
+        """Say how far and how fast it goes."""
         now = time.monotonic()
         if self._first is None:
             self._first = (done, now)
