@@ -24,7 +24,7 @@ COMMANDS = {
     "plan": "Say what a spec comes to: steps, tokens, parameters, costs.",
     "pin": "Pin every byte that a spec names, in its lock.",
     "prepare": "Tokenise the pinned sources of a spec.",
-    "data": "Make data sets that a spec can name as sources.",
+    "data": "Look at the data of a spec, and make data sets.",
     "batch": "Show what the model sees at one step.",
     "run": "Train, score and record the experiment of a spec.",
     "study": "Say what the specs of a folder come to, each stage once.",

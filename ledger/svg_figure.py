@@ -10,6 +10,11 @@ from typing import Any
 # What is drawn in this colour takes the colour of the page's text.
 INK = "#010203"
 
+_PAGE = (
+    "<style>:root { color-scheme: light dark; color: #1f2328; } "
+    "@media (prefers-color-scheme: dark) { :root { color: #e6edf3; } }</style>"
+)
+
 
 def svg_figure(
     paint: Callable[[Any], None], *, told: str, width: float = 7, height: float = 3.2
@@ -48,3 +53,9 @@ def svg_figure(
     svg = written.getvalue()
     svg = svg[svg.index("<svg ") :].replace(INK, "currentColor")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(told)}" ', 1)
+
+
+def as_file(svg: str) -> bytes:
+    """Return a figure as a file of its own, light or dark as its reader's system is."""
+    start, tag, rest = svg.partition(">")
+    return f"{start}{tag}{_PAGE}{rest}".encode()

@@ -76,7 +76,7 @@ def prepared_builder(
     return builder
 
 
-def did_you_mean(name: str, names: Sequence[str]) -> str:
+def _did_you_mean(name: str, names: Sequence[str]) -> str:
     """Say which name was meant, or which there are."""
     near = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {near[0]!r}?" if near else f"name one of {', '.join(names)}"
@@ -89,7 +89,7 @@ def _prepared_builders(
     problems = [
         Problem(
             what=f"there is no source {name!r}",
-            fix=did_you_mean(name, known),
+            fix=_did_you_mean(name, known),
         )
         for name in sources
         if name not in plan.sources

@@ -7,6 +7,8 @@ import click
 from codemix_cli.main import LazyGroup
 
 COMMANDS = {
+    "stats": "Tell what every condition and filter dropped, and what is left.",
+    "sample": "Show documents of a source that were dropped by a step, or kept.",
     "synth": "Make verified Python problems with solutions and tests.",
     "write": "Let a model write Python problems, and verify them.",
 }
@@ -14,8 +16,9 @@ COMMANDS = {
 
 @click.group(cls=LazyGroup, table=COMMANDS, folder=__name__)
 def command() -> None:
-    """Make data sets that a spec can name as sources.
+    """Look at the data of a spec, and make data sets.
 
-    What is made depends on a seed and nothing else, so that anybody can make the same
-    bytes again.
+    Of a prepared spec: how many documents each filter dropped, and which. What `synth`
+    makes depends on a seed and nothing else, so that anybody can make the same bytes
+    again.
     """
