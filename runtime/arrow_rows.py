@@ -6,7 +6,7 @@ Memory is bounded by a row group's columns or a record batch, as the file has th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ ROWS_PER_BATCH = 256
 
 _FILE_MAGIC = b"ARROW1"
 
-UNREADABLE = (pyarrow.ArrowException, OSError)
+UNREADABLE = (pyarrow.ArrowException, OSError, UnicodeDecodeError)
 """What reading rows raises where a file is cut off or damaged."""
+
+_BAD_VALUES = (pyarrow.ArrowException, ValueError, OverflowError)
+"""What turning values into Python's raises, texts and dates among them."""
 
 
 class WrongColumnsError(Exception):
@@ -129,10 +132,12 @@ def _open_arrow(path: Path, names: list[str] | None = None) -> Iterator[Any]:
 
 def _arrow_batches(opened: Any) -> Iterator[Any]:
     if isinstance(opened, ipc.RecordBatchFileReader):
-        for index in range(opened.num_record_batches):
-            yield opened.get_batch(index)
+        batches = map(opened.get_batch, range(opened.num_record_batches))
     else:
-        yield from opened
+        batches = iter(opened)
+    for batch in batches:
+        _check_places(batch)
+        yield batch
 
 
 def _wanted(schema: Any, reader: RowReader, columns: frozenset[str]) -> list[str]:
@@ -184,37 +189,50 @@ def _in_range(
 
 def _rows(batch: Any) -> list[Found]:
     try:
-        # Checks what would be read beyond the end of a buffer, too.
-        batch.validate(full=True)
         return list(batch.to_pylist())
-    except (pyarrow.ArrowException, UnicodeDecodeError):
+    except _BAD_VALUES:
         return [_row(batch.slice(index, 1)) for index in range(batch.num_rows)]
 
 
 def _row(row: Any) -> Found:
     """Return a single row, or say which column of it is bad."""
+    found = {}
     for name in row.schema.names:
         try:
-            row.column(name).validate(full=True)
-            row.column(name).to_pylist()
-        except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-            return f"'{name}' {_describe(row.column(name), error)}"
-    [found] = row.to_pylist()
-    return found  # type: ignore[no-any-return]
+            [found[name]] = row.column(name).to_pylist()
+        except UnicodeDecodeError as error:
+            return f"'{name}' {describe_bad_utf8(error)}"
+        except _BAD_VALUES as error:
+            return f"'{name}' can't be read: {first_line(error)}"
+    return found
 
 
-def _describe(column: Any, error: Exception) -> str:
-    kind = column.type
-    if types.is_string(kind) or types.is_large_string(kind):
-        large = types.is_large_string(kind)
-        view = column.view(pyarrow.large_binary() if large else pyarrow.binary())
-        try:
-            view[0].as_py().decode("utf-8")
-        except UnicodeDecodeError as bad:
-            return describe_bad_utf8(bad)
-        except pyarrow.ArrowException:
-            pass  # Not its bytes but their place is wrong.
-    return f"is damaged: {first_line(error)}"
+def _check_places(batch: Any) -> None:
+    """Check that no value is told to lie outside of the batch, whatever bytes it has.
+
+    Raises:
+        UNREADABLE: One is.
+    """
+    for column in batch.columns:
+        # Some kinds have no other view; then their texts are checked as well.
+        with suppress(pyarrow.ArrowException):
+            column = column.view(_as_bytes(column.type))
+        column.validate(full=True)
+
+
+def _as_bytes(kind: Any) -> Any:
+    """Return a type with bytes in place of strings."""
+    if types.is_string(kind):
+        return pyarrow.binary()
+    if types.is_large_string(kind):
+        return pyarrow.large_binary()
+    if types.is_list(kind):
+        return pyarrow.list_(_as_bytes(kind.value_type))
+    if types.is_large_list(kind):
+        return pyarrow.large_list(_as_bytes(kind.value_type))
+    if types.is_struct(kind):
+        return pyarrow.struct([one.with_type(_as_bytes(one.type)) for one in kind])
+    return kind
 
 
 def first_line(error: Exception) -> str:

@@ -14,6 +14,13 @@ MAX_LINE_BYTES = 256 * 2**20
 
 _CHUNK_BYTES = 2**18
 
+_ZSTD_INPUT_BYTES = 2**11
+"""Compressed bytes that are unpacked at once. A block of 128 KiB may take only four of
+them, so at most 64 MiB come out; all of a chunk could come to 8 GiB."""
+
+_ZSTD_WINDOW_BYTES = 2**27
+"""Most memory that a frame may ask for; `zstd --long=28` and above ask for more."""
+
 
 class DamagedStreamError(Exception):
     """A compressed file ends too early or holds no valid data."""
@@ -36,8 +43,9 @@ def read_lines(stream: BinaryIO) -> Iterator[bytes | None]:
     """Yield each line without its end, or None for one that is too long to hold."""
     while line := stream.readline(MAX_LINE_BYTES):
         if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
+            # In small pieces, as a line without an end may go on for ever.
             while line and not line.endswith(b"\n"):
-                line = stream.readline(MAX_LINE_BYTES)
+                line = stream.readline(min(MAX_LINE_BYTES, _CHUNK_BYTES))
             yield None
         else:
             yield line.rstrip(b"\r\n")
@@ -59,10 +67,13 @@ class _ZstdFile(io.RawIOBase):
         import zstandard
 
         self._error: type[Exception] = zstandard.ZstdError
-        self._decompressor = zstandard.ZstdDecompressor()
+        self._decompressor = zstandard.ZstdDecompressor(
+            max_window_size=_ZSTD_WINDOW_BYTES
+        )
         self._frame = self._decompressor.decompressobj()
         self._in_frame = False
         self._file = path.open("rb")
+        self._packed = memoryview(b"")
         self._ready = memoryview(b"")
 
     def readable(self) -> bool:
@@ -84,17 +95,21 @@ class _ZstdFile(io.RawIOBase):
 
     def _fill(self) -> bool:
         """Decompress some more; False at the end of the file."""
-        compressed = self._frame.unused_data or self._file.read(_CHUNK_BYTES)
+        if not self._packed:
+            self._packed = memoryview(self._file.read(_CHUNK_BYTES))
         if self._frame.eof:
             self._frame = self._decompressor.decompressobj()
             self._in_frame = False
-        if not compressed:
+        if not self._packed:
             if self._in_frame:
                 raise DamagedStreamError("the file ends in the middle of a frame")
             return False
         self._in_frame = True
+        packed = self._packed[:_ZSTD_INPUT_BYTES]
         try:
-            self._ready = memoryview(self._frame.decompress(compressed))
+            self._ready = memoryview(self._frame.decompress(packed))
         except self._error as error:
             raise DamagedStreamError(str(error)) from error
+        num_left = len(self._frame.unused_data) if self._frame.eof else 0
+        self._packed = self._packed[len(packed) - num_left :]
         return True
