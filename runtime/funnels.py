@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.deduplication.run import deduplicate
 from runtime.funnel import Funnel, agrees, funnel_path
 from runtime.prepare import builders_of
 from runtime.progress import Listener, ignore_progress
@@ -136,6 +137,10 @@ def _kept_funnel(builder: StoreBuilder) -> Funnel | None:
 
 def _read_again(builders: list[StoreBuilder], progress: Listener) -> None:
     """Make the funnels of stores from the pinned files."""
+    plan, lock, workspace = builders[0].plan, builders[0].lock, builders[0].workspace
+    if plan.deduplicate is not None:
+        # Whoever needs room may have deleted what was dropped as a duplicate.
+        deduplicate(plan, lock, workspace, num_workers=None, progress=progress)
     jobs = [(builder, job) for builder in builders for job in builder.jobs()]
     parts: dict[str, dict[int, str]] = {builder.name: {} for builder in builders}
     meter = ShardMeter("read", [job for _, job in jobs], builders, progress)

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.deduplication.run import deduplicate
 from runtime.folder_lock import folder_lock
 from runtime.pinned import check_covers, check_pinned
 from runtime.prepare_tokenizer import known_tokenizer, make_tokenizer
@@ -88,14 +89,15 @@ def prepare(
             what came out differs from what the lock says came out before.
     """
     check_covers(experiment, lock)
-    if plan.deduplicate is not None:
-        what = "this codemix plans deduplication, and can't carry it out yet"
-        raise InputError(what, path="deduplicate", fix="delete it")
     sha256 = known_tokenizer(experiment, plan, lock, workspace)
     if sha256 is None or not all(
         builder.is_complete for builder in builders_of(plan, lock, workspace, sha256)
     ):
         check_pinned(experiment, lock, workspace)
+        if plan.deduplicate is not None:
+            deduplicate(
+                plan, lock, workspace, num_workers=num_workers, progress=progress
+            )
         with _workers(plan, lock, num_workers) as pool:
             # The workers import seqio while the tokenizer is trained.
             sha256 = sha256 or make_tokenizer(

@@ -52,6 +52,8 @@ class ShardJob(Value):
     """The store's folder."""
     tokenizer: str
     """The SentencePiece model."""
+    drops: str | None = None
+    """The documents that are dropped as duplicates, see `runtime.deduplication`."""
 
     def rows(self, row_range: RowRange) -> Rows:
         """Name the file of a range."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runtime.deduplication.drops import read_drops
 from runtime.documents import Corrupt, Document, Rows, read_rows
 from runtime.file_endings import format_of
 from runtime.filters import DocumentFilter
@@ -70,13 +71,21 @@ class Tally:
 class SourceReader:
     """Reads the rows of one source as its plan says."""
 
-    def __init__(self, planned: PlannedSource, workspace: Path):
+    def __init__(
+        self,
+        planned: PlannedSource,
+        workspace: Path,
+        duplicates: Mapping[tuple[str, int], str] | None = None,
+    ):
         """Build the filters once.
 
         Args:
             planned: The source's part of the plan.
             workspace: The folder that file names are relative to.
+            duplicates: File and number of documents that pass the filters, and are
+                dropped for a reason of another kind.
         """
+        self._duplicates = duplicates or {}
         self._planned = planned
         self._workspace = workspace
         self._filter = DocumentFilter(planned.where, planned.filters)
@@ -123,6 +132,10 @@ class SourceReader:
             tally.drop(reason, found, text, measured)
             return None
         split = self._splitter.split_of(text)
+        duplicate = self._duplicates.get((found.file, found.number))
+        if duplicate is not None and split != "reserved":
+            tally.drop(duplicate, found, text, lambda: None)
+            return None
         tally.put(split, found, text)
         return None if split == "reserved" else Kept(text, split, index, found.number)
 
@@ -142,7 +155,8 @@ def read_shard(job: ShardJob, tally: Tally) -> Iterator[Kept]:
     """Yield the documents of a shard that are kept, and add up the others.
 
     Raises:
-        InputError: As `SourceReader.read`.
+        InputError: As `SourceReader.read`; or what is dropped is not known any more.
     """
-    reader = SourceReader(job.planned, Path(job.workspace))
+    duplicates = read_drops(Path(job.drops), job.files) if job.drops else None
+    reader = SourceReader(job.planned, Path(job.workspace), duplicates)
     yield from reader.read([job.rows(one) for one in job.ranges], tally)

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.deduplication.folders import drops_folder, drops_path
 from runtime.funnel import build_funnel, funnel_path
 from runtime.keys import key
 from runtime.progress import Listener, Progress
@@ -96,6 +97,7 @@ class StoreBuilder:
                 workspace=str(self.workspace),
                 folder=str(self.folder),
                 tokenizer=str(tokenizer_path(self.workspace, self.tokenizer_sha256)),
+                drops=self._drops(index),
             )
             for index, ranges in enumerate(shards)
         ]
@@ -157,6 +159,12 @@ class StoreBuilder:
             funnel = build_funnel(manifest, planned, parts)
             path = funnel_path(self.workspace, self.identity)
             write_atomically(path, funnel.to_bytes())
+
+    def _drops(self, shard: int) -> str | None:
+        if not self.plan.deduplicated_until(self.name):
+            return None
+        folder = drops_folder(self.name, self.plan, self.lock, self.workspace)
+        return str(drops_path(folder, shard))
 
     def _record(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:05d}.json"

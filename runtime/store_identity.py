@@ -89,6 +89,25 @@ def deduplication_identity(name: str, plan: Plan, lock: Lock) -> str:
     )
 
 
+def sketch_identity(name: str, plan: Plan, lock: Lock) -> str:
+    """Digest what determines the sketches of a source, see `runtime.deduplication`."""
+    assert plan.deduplicate is not None
+    rule = plan.deduplicate.rule()
+    if rule["near"] is not None:
+        # It decides which documents are dropped, and nothing of their signatures.
+        del rule["near"]["threshold"]
+    del rule["exact"]
+    return digest_of(
+        {
+            "version": DEDUPLICATION_VERSION,
+            "rule": rule,
+            "documents": _documents_of(
+                plan.sources[name], lock.inputs[f"sources.{name}"]
+            ),
+        }
+    )
+
+
 def store_folder(workspace: Path, identity: str) -> Path:
     """Return where a token store lies in the workspace."""
     return workspace / ".codemix" / "stores" / identity

@@ -1,0 +1,1 @@
+"""Deduplication: finding the documents of the sources that are kept once."""

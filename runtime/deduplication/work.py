@@ -1,0 +1,77 @@
+"""Doing the jobs of deduplication: what is missing, how far it is, what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from runtime.deduplication.task import Job
+from runtime.progress import Listener, Progress
+from runtime.workers import Done, Event, Failed, WorkerPool
+from specs.errors import InputError, Problem
+
+MAX_PROBLEMS = 10
+
+
+class Work:
+    """Hands jobs to workers."""
+
+    def __init__(self, pool: WorkerPool, progress: Listener):
+        """Take who works and who is told."""
+        self._pool = pool
+        self._progress = progress
+
+    def do(
+        self,
+        task: str,
+        jobs: list[Job],
+        sizes: list[int] | None = None,
+        keep: Callable[[int, Any], None] = lambda place, answer: None,
+    ) -> None:
+        """Do jobs.
+
+        Args:
+            task: What is being done, for people.
+            jobs: In any order.
+            sizes: Bytes that each reads; null: all take about as long.
+            keep: Told place and answer of each job that is done.
+
+        Raises:
+            InputError: With the first problems; what is done is kept.
+        """
+        meter = _Meter(task, sizes or [1] * len(jobs), self._progress)
+        problems: list[Problem] = []
+        for event in self._pool.run([job.to_json() for job in jobs]):
+            meter.hear(event)
+            if isinstance(event, Failed):
+                problems += event.problems
+                if len(problems) >= MAX_PROBLEMS:
+                    break
+            elif isinstance(event, Done):
+                keep(event.job, event.answer)
+        if problems:
+            problems.sort(key=lambda problem: (problem.file or "", problem.line or 0))
+            raise InputError(problems[:MAX_PROBLEMS])
+
+
+class _Meter:
+    """Adds up how far the jobs of one task are."""
+
+    def __init__(self, task: str, sizes: list[int], progress: Listener):
+        self._task = task
+        self._sizes = sizes
+        self._done = [0] * len(sizes)
+        self._progress = progress
+
+    def hear(self, event: Event) -> None:
+        size = self._sizes[event.job]
+        # Text may be larger than the compressed file that it comes from.
+        moved = size if isinstance(event, Done | Failed) else event.done_bytes
+        self._done[event.job] = min(size, moved)
+        self._progress(
+            Progress(
+                task=self._task,
+                done_bytes=sum(self._done),
+                total_bytes=sum(self._sizes),
+            )
+        )
