@@ -27,7 +27,7 @@ COMMANDS = {
     "data": "Look at the data of a spec, and make data sets.",
     "batch": "Show what the model sees at one step.",
     "run": "Train, score and record the experiment of a spec.",
-    "study": "Say what the specs of a folder come to, each stage once.",
+    "study": "Run the specs of a folder, each shared stage once.",
     "diff": "Say how specs, entries and bundles differ, in meaning.",
     "eval": "Score a checkpoint with suites of one's choice, or again.",
     "ledger": "Read, check and deliver what was recorded.",

@@ -32,7 +32,7 @@ def told_study(graph: StudyGraph, report: dict[str, Any]) -> str:
     head = (
         f"study {report['name']}  {counted(len(graph.members), 'experiment')}, "
         f"{counted(sums['alone']['stages'], 'stage')}, "
-        f"{sums['shared']['stages']:,} of them to train"
+        f"{sums['shared']['stages']:,} of them unique"
     )
     return "\n\n".join([head, _tree(graph, report), *_sums(report)])
 

@@ -24,8 +24,12 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def sole_user(folder: Path) -> Iterator[None]:
+def sole_user(folder: Path, what: str = "run") -> Iterator[None]:
     """Keep others out of a folder; do not wait for one who has it.
+
+    Args:
+        folder: The folder.
+        what: What it is of, for the error.
 
     Raises:
         InputError: Another process has it.
@@ -36,7 +40,7 @@ def sole_user(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InputError(
-                "another process is working on this run",
+                f"another process is working on this {what}",
                 file=str(folder),
                 fix="wait for it to end, or stop it",
             ) from None

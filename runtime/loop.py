@@ -82,6 +82,8 @@ def train(training: Training, state: TrainState, layout: Layout, step: int) -> i
         if step > stage.stop_step:
             continue
         if step < stage.stop_step:
+            if training.is_enough(step):
+                return step
             state, layout = _enter(plan, stage, state, layout, step)
         loop = _StageLoop(training, stage, steps.of(stage, layout), state, step)
         loop.run()
@@ -130,7 +132,7 @@ class _StageLoop:
     ) -> None:
         self.state = state
         self.step = step
-        self.is_stopping = False
+        self.is_stopping = training.is_enough(step)
         """Whether somebody asked to stop: the signal, or `stop_after`."""
         self._training = training
         self._stage = stage
@@ -171,7 +173,7 @@ class _StageLoop:
             before, self._pending = self._pending, self._dispatch(batches)
             self._report(before)
             self.step += 1
-            self.is_stopping |= self.step == training.stop_after
+            self.is_stopping |= training.is_enough(self.step)
             is_saved = self.is_stopping or _is_due(
                 self.step, training.cadence.every_steps
             )

@@ -54,3 +54,7 @@ class Training:
     is_stopping: threading.Event = field(default_factory=threading.Event)
     """Set from outside to stop at the next step."""
     progress: TrainingListener = ignore_training
+
+    def is_enough(self, step: int) -> bool:
+        """Whether so many steps are done as were asked for."""
+        return self.stop_after is not None and step >= self.stop_after

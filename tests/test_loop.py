@@ -249,6 +249,8 @@ def test_a_run_stops_on_purpose_with_its_state_saved(
     assert done == stop_after
     assert told.steps == straight[1].steps[:stop_after]
     assert told.tensors[stop_after] == straight[1].tensors[stop_after]
+    again, told = run(tmp_path, restore(tmp_path, stop_after), stop_after=stop_after)
+    assert (again, told.steps) == (stop_after, []), "no step more is done"
     done, told = run(tmp_path, restore(tmp_path, stop_after))
     assert (done, told.tensors[8]) == (8, straight[1].tensors[8])
 

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from codemix_cli.output import Command, Result
-from codemix_cli.study_text import told_study
+from codemix_cli.reading import check_evals, ledger_option
+
+if TYPE_CHECKING:
+    from specs.study_loaded import Study
+
+PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
+"""Starts codemix in a process of its own."""
 
 
 @click.command(cls=Command, example="codemix study specs/mini --plan")
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--plan", is_flag=True, help="Tell what it comes to; run nothing.")
 @click.option(
-    "--plan",
-    is_flag=True,
-    required=True,
-    expose_value=False,
-    help="Tell what it comes to.",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    metavar="N",
+    help="Runs at once, each with its share of the devices. Changes no bit.",
 )
-@click.option("--chip", metavar="NAME", help="Accelerator for chip-hours, such as v5e.")
+@ledger_option
+@click.option(
+    "--chip", metavar="NAME", help="For chip-hours, such as v5e; with --plan."
+)
 @click.option(
     "--mfu",
     type=click.FloatRange(min=0, max=100, min_open=True),
@@ -34,28 +46,69 @@ from codemix_cli.study_text import told_study
 )
 def command(
     path: Path,
+    plan: bool,
+    jobs: int,
+    ledger: str | None,
     chip: str | None,
     mfu: float | None,
     price: float | None,
 ) -> Result:
-    """Say what the specs of a folder come to, each stage once.
+    """Run the specs of a folder, each shared stage once.
 
-    PATH is a folder of specs, or one spec with a `matrix`. Stages that several
-    experiments have in common are one. Tells whose each of them is, what the ledger has
-    of it, and tokens, steps and costs with and without sharing.
+    PATH is a study: a folder of specs, with a `study.yaml` or without, or one spec with
+    a `matrix`. Stages that several experiments have in common are trained once and
+    taken over by the others. Whatever ends it, the same command goes on, and trains
+    nothing twice. An experiment that fails stops none but those that wait for it. With
+    --plan, the graph of stages: whose they are, what the ledger has of them, tokens,
+    steps and costs with and without sharing.
     """
-    from runtime.study.planning import assumed_of, everywhere, plan_study
     from specs.study_file import load_study
 
     if chip is None and (mfu is not None or price is not None):
         raise click.UsageError("--mfu and --price need --chip")
-    if chip is not None and mfu is None:
-        raise click.UsageError("--chip needs --mfu: how much of its peak is reached")
+    if chip is not None and (mfu is None or not plan):
+        raise click.UsageError("--chip needs --plan and --mfu: the share of its peak")
+    study = load_study(path)
+    if plan:
+        return _planned(study, chip, mfu, price)
+    check_evals(study.experiments)
+    return _run(study, jobs, [] if ledger is None else ["--ledger", ledger])
+
+
+def _planned(
+    study: Study, chip: str | None, mfu: float | None, price: float | None
+) -> Result:
+    from codemix_cli.study_text import told_study
+    from runtime.study.planning import assumed_of, everywhere, plan_study
+
     assumed = None
     if chip is not None and mfu is not None:
         assumed = assumed_of(chip, everywhere(mfu), price)
-    graph, report = plan_study(load_study(path), assumed)
+    graph, report = plan_study(study, assumed)
     return Result(
         data=report,
         text=told_study(graph, report),
+        next_command=f"codemix study {study.path}",
+    )
+
+
+def _run(study: Study, jobs: int, options: list[str]) -> Result:
+    from codemix_cli.study_table import study_listeners, told_ended
+    from evals.catalogue import declared_benchmarks
+    from runtime.study.running import run_study
+
+    with study_listeners() as listeners:
+        ended = run_study(
+            study,
+            declare=declared_benchmarks,
+            program=PROGRAM,
+            num_jobs=jobs,
+            options=options,
+            listeners=listeners,
+        )
+    return Result(
+        data=ended.to_json(),
+        text=told_ended(ended),
+        next_command=f"codemix report {study.path}" if ended.is_good else None,
+        ok=ended.is_good,
     )

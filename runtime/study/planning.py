@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.accelerators import CHIPS
-from runtime.study.locks import prepared_locks, study_folder
+from runtime.study.places import prepared_locks, study_folder
 from specs.errors import InputError
 from specs.names import did_you_mean
 from specs.study import Cost

@@ -1,0 +1,137 @@
+"""A job as a process of this machine, and one that an earlier call has left behind.
+
+Every process holds a lock on its log file as long as it lives, whatever becomes of the
+study that started it. So a study that goes on after a kill sees which of its jobs are
+still at work, and waits for them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from runtime.study.slots import Slot
+
+_TAIL_BYTES = 4000
+
+
+class JobProcess(Protocol):
+    """A job at work."""
+
+    pid: int | None
+    """None: not known."""
+
+    def poll(self) -> int | None:
+        """Return the exit code once it has ended, 0 for one that others started."""
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+
+
+class Child:
+    """A process that this study has started."""
+
+    def __init__(self, process: subprocess.Popen[bytes], lock: int) -> None:
+        self.pid: int | None = process.pid
+        self._process, self._lock = process, lock
+
+    def poll(self) -> int | None:
+        """Return the exit code once it has ended; negative: the signal that did it."""
+        code = self._process.poll()
+        if code is not None and self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+        return code
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+
+class Orphan:
+    """A process whose study is gone."""
+
+    def __init__(self, log: Path, pid: int | None) -> None:
+        self.pid = pid
+        self._log = log
+
+    def poll(self) -> int | None:
+        """Return 0 once it has ended, however that was."""
+        return None if is_at_work(self._log) else 0
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it is known who it is."""
+        if self.pid is not None and is_at_work(self._log):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, number)
+
+
+def is_at_work(file: Path) -> bool:
+    """Whether a living process holds the lock on a file."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def start(command: Sequence[str], log: Path, slot: Slot) -> Child:
+    """Start a job; nobody else may be at work on it.
+
+    It has a process group of its own, so that Ctrl-C on the terminal reaches it once,
+    from the study.
+
+    Args:
+        command: Its command line.
+        log: Where its output goes, after what is there.
+        slot: What it is given of the machine.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    when = time.strftime("%Y-%m-%d %H:%M:%S")
+    os.write(lock, f"--- {when}\n".encode())
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **slot.environ, "PYTHONPATH": _python_path()},
+            process_group=0,
+            pass_fds=[lock],
+        )
+    if slot.cores is not None and hasattr(os, "sched_setaffinity"):
+        # Before it has any other thread, and long before jax counts cores.
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(process.pid, slot.cores)
+    return Child(process, lock)
+
+
+def _python_path() -> str:
+    """Put our packages first: a workspace may hold folders of the same names."""
+    root = str(Path(__file__).parents[2])
+    return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
+def last_words(log: Path) -> str:
+    """Return the last error that a job has told, or its last line."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    found = errors[-1].removeprefix("error: ") if errors else ""
+    return found or next((line for line in reversed(lines) if line.strip()), "")
