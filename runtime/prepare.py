@@ -19,6 +19,7 @@ from runtime.store_builder import StoreBuilder, build_stores, default_num_worker
 from runtime.store_format import MANIFEST
 from runtime.store_identity import store_folder, store_identity, tokenizer_identity
 from runtime.token_store import read_manifest, sha256_of
+from runtime.watched import WatchedFiles
 from runtime.workers import WorkerPool
 from specs.errors import InputError, Problem
 from specs.experiment import Experiment
@@ -93,6 +94,7 @@ def prepare(
     if sha256 is None or not all(
         builder.is_complete for builder in builders_of(plan, lock, workspace, sha256)
     ):
+        watched = WatchedFiles(workspace, lock.paths)
         check_pinned(experiment, lock, workspace)
         if plan.deduplicate is not None:
             deduplicate(
@@ -101,9 +103,10 @@ def prepare(
         with _workers(plan, lock, num_workers) as pool:
             # The workers import seqio while the tokenizer is trained.
             sha256 = sha256 or make_tokenizer(
-                experiment, plan, lock, workspace, progress
+                experiment, plan, lock, workspace, watched, progress
             )
-            _build(builders_of(plan, lock, workspace, sha256), pool, progress)
+            builders = builders_of(plan, lock, workspace, sha256)
+            _build(builders, pool, watched, progress)
     identity = tokenizer_identity(experiment, plan, lock)
     builders = builders_of(plan, lock, workspace, sha256)
     return _filled_in(lock, identity, sha256, builders)
@@ -162,14 +165,19 @@ def _workers(plan: Plan, lock: Lock, num_workers: int | None) -> WorkerPool:
     )
 
 
-def _build(builders: list[StoreBuilder], pool: WorkerPool, progress: Listener) -> None:
+def _build(
+    builders: list[StoreBuilder],
+    pool: WorkerPool,
+    watched: WatchedFiles,
+    progress: Listener,
+) -> None:
     with ExitStack() as stack:
         # In the order of names, so that two processes can't wait for each other.
         for builder in builders:
             stack.enter_context(folder_lock(builder.folder))
         # Another process may have built some while we waited.
         missing = [builder for builder in builders if not builder.is_complete]
-        build_stores(missing, pool, progress)
+        build_stores(missing, pool, watched, progress)
 
 
 def _filled_in(

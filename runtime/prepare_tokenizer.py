@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from runtime.keys import key
@@ -11,6 +12,7 @@ from runtime.shards import RowRange, plan_shards
 from runtime.store_identity import tokenizer_identity, tokenizer_shares
 from runtime.tokenizer import find_tokenizer, load_tokenizer, tokenizer_path
 from runtime.tokenizer_training import SampledSource, TrainingJob
+from runtime.watched import WatchedFiles
 from runtime.workers import Done, Failed, WorkerPool
 from specs.atomic import write_atomically
 from specs.errors import InputError
@@ -40,25 +42,37 @@ def make_tokenizer(
     plan: Plan,
     lock: Lock,
     workspace: Path,
+    watched: WatchedFiles,
     progress: Listener,
 ) -> str:
     """Put the tokenizer into the workspace and return its SHA-256.
 
     Raises:
-        InputError: It is not a tokenizer that the spec can use, or can't be trained.
+        InputError: It is not a tokenizer that the spec can use, or can't be trained, or
+            what it is made of has changed since `watched` began.
     """
     identity = tokenizer_identity(experiment, plan, lock)
     if experiment.tokenizer.train is None:
         pinned = lock.inputs["tokenizer"].files[0]
         sha256 = pinned.sha256
         model = (workspace / pinned.path).read_bytes()
+        _check_unchanged(watched, [pinned.path])
         write_atomically(tokenizer_path(workspace, sha256), model)
         _check_size(experiment, pinned.path, tokenizer_path(workspace, sha256))
     else:
-        sha256 = _train(_training_job(experiment, plan, lock, workspace), progress)
+        job = _training_job(experiment, plan, lock, workspace)
+        sha256 = _train(job, progress)
+        for source in job.sources.values():
+            _check_unchanged(watched, source.files)
     record = json.dumps({"sha256": sha256}).encode()
     write_atomically(_record_path(workspace, identity), record)
     return sha256
+
+
+def _check_unchanged(watched: WatchedFiles, files: Iterable[str]) -> None:
+    changes = watched.changes(files)
+    if changes:
+        raise InputError(changes)
 
 
 def _train(job: TrainingJob, progress: Listener) -> str:

@@ -29,6 +29,7 @@ from runtime.store_format import (
 from runtime.store_identity import store_folder
 from runtime.token_store import sha256_of
 from runtime.tokenizer import load_tokenizer, tokenizer_path
+from runtime.watched import WatchedFiles
 from runtime.workers import Done, Event, Failed, WorkerPool
 from specs.atomic import write_atomically
 from specs.errors import InputError, Problem
@@ -173,12 +174,14 @@ class StoreBuilder:
 def build_stores(
     builders: list[StoreBuilder],
     pool: WorkerPool,
+    watched: WatchedFiles,
     progress: Listener,
 ) -> None:
     """Build stores that are not complete, all their shards in one queue.
 
     Raises:
-        InputError: With the first problems of the documents; finished shards are kept.
+        InputError: With the first problems of the documents, or the files that have
+            changed since `watched` began; finished shards of others are kept.
     """
     results: dict[str, dict[int, ShardResult]] = {}
     jobs: list[tuple[StoreBuilder, ShardJob]] = []
@@ -196,16 +199,23 @@ def build_stores(
     for event in pool.run([job.to_json() for _, job in jobs]):
         builder, job = jobs[event.job]
         meter.hear(event)
-        if isinstance(event, Failed):
+        if not isinstance(event, Done | Failed):
+            continue
+        changes = watched.changes(job.files[one.file] for one in job.ranges)
+        if changes:
+            problems += changes
+        elif isinstance(event, Failed):
             problems += event.problems
-            if len(problems) >= MAX_PROBLEMS:
-                break
-        elif isinstance(event, Done):
+        else:
             result = ShardResult.model_validate(event.answer)
             builder.keep_shard(job.shard, result)
             results[builder.name][job.shard] = result
+        if len(problems) >= MAX_PROBLEMS:
+            break
     if problems:
-        problems.sort(key=lambda problem: (problem.file or "", problem.line or 0))
+        problems = sorted(
+            set(problems), key=lambda problem: (problem.file or "", problem.line or 0)
+        )
         raise InputError(problems[:MAX_PROBLEMS])
     for builder in builders:
         in_order = [result for _, result in sorted(results[builder.name].items())]

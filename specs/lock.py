@@ -100,3 +100,9 @@ class Lock(Value):
     """SHA-256 of the SentencePiece model; null until prepared."""
     tokenizer_identity: str | None = None
     """Digest of what determines the tokenizer's bytes; null until prepared."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of all files that are pinned, relative to the workspace."""
+        inputs = self.inputs.values()
+        return tuple(file.path for pinned in inputs for file in pinned.files)
