@@ -102,7 +102,7 @@ def sketch_identity(name: str, plan: Plan, lock: Lock) -> str:
             "version": DEDUPLICATION_VERSION,
             "rule": rule,
             "documents": _documents_of(
-                plan.sources[name], lock.inputs[f"sources.{name}"]
+                plan.sources[name], lock.inputs[plan.input_of(name)]
             ),
         }
     )

@@ -230,3 +230,21 @@ def test_a_damaged_sketch_is_made_again(tmp_path: Path) -> None:
     (folder / "report.json").unlink()
     sources.deduplicate()
     assert files_of(tmp_path) == before
+
+
+def test_a_subset_is_read_from_the_files_of_its_source(tmp_path: Path) -> None:
+    sources = Sources(
+        tmp_path, {"web": [["a", "a"]]}, {**RULE, "sources": ["web"]}, holdout=0
+    )
+    part = sources.plan.sources["web"].model_copy(update={"pinned_as": "web"})
+    rule = sources.plan.deduplicate
+    assert rule is not None
+    sources.plan = sources.plan.model_copy(
+        update={
+            "sources": {"web_python": part},
+            "deduplicate": rule.model_copy(update={"sources": ("web_python",)}),
+        }
+    )
+    (found,) = sources.deduplicate().sources
+    assert found.source == "web_python"
+    assert found.removed["deduplicate.exact"].documents == 1

@@ -241,7 +241,7 @@ class _Run:
 
 def _default_num_workers(plan: Plan, lock: Lock) -> int:
     assert plan.deduplicate is not None
-    pinned = [lock.inputs[f"sources.{name}"] for name in plan.deduplicate.sources]
+    pinned = [lock.inputs[plan.input_of(name)] for name in plan.deduplicate.sources]
     cores = len(os.sched_getaffinity(0))
     num_bytes = sum(source.num_bytes for source in pinned)
     return max(1, min(cores, num_bytes // BYTES_PER_WORKER))

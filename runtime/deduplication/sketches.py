@@ -28,7 +28,7 @@ def shards_of(
     """Return the shards of a source, as they are tokenised too."""
     assert plan.deduplicate is not None
     planned = plan.sources[name]
-    pinned = lock.inputs[f"sources.{name}"]
+    pinned = lock.inputs[plan.input_of(name)]
     shards = plan_shards(pinned.files, planned.format)
     return [
         SketchedShard(
