@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from data_workspace import (
     experiment_of,
     make_workspace,
@@ -16,6 +18,7 @@ from data_workspace import (
     write_spec,
 )
 
+from codemix_cli.main import cli
 from runtime.pin import pin
 from runtime.prepare import prepare
 from runtime.progress import Progress
@@ -26,6 +29,7 @@ from runtime.store_identity import (
 )
 from runtime.token_store import TokenStore, read_manifest
 from specs.experiment import Experiment
+from specs.loading import lock_path, save_lock
 from specs.lock import Lock
 from specs.plan import Plan
 from specs.resolve import plan_experiment
@@ -83,6 +87,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     told: list[Progress] = []
     pinned = pin(spec, experiment, workspace)
     lock = prepare(experiment, plan, pinned, workspace, 1, told.append)
+    save_lock(lock, lock_path(spec))
     return Study(workspace, experiment, plan, lock, tuple(told))
 
 
@@ -136,6 +141,35 @@ def test_only_listed_sources_and_what_is_before_them_count(study: Study) -> None
 def test_progress_tells_of_deduplication(study: Study) -> None:
     tasks = list(dict.fromkeys(one.task for one in study.told))
     assert tasks.index("hash documents") < tasks.index("train tokenizer")
+
+
+def test_the_command_tells_what_was_dropped(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study.workspace)
+    spec = spec_of(study.workspace, deduplicate=RULE)
+    arguments = ["prepare", str(spec.relative_to(study.workspace))]
+    told = CliRunner().invoke(cli, arguments)
+    assert told.exit_code == 0
+    table, clusters = told.stdout.split("\n\n")[1:3]
+    words = [line.split() for line in table.splitlines()]
+    header = ["deduplicated", "documents", "exact", "near", "for", "held-out"]
+    assert words[0] == [*header, "bytes", "dropped", "share"]
+    assert [line[:4] for line in words[1:]] == [
+        ["good", "61", "1", "0"],
+        ["web", "42", "1", "1"],
+    ]
+    assert "data/good.jsonl:6" in clusters
+    assert "same text" in clusters
+    told = CliRunner().invoke(cli, [*arguments, "--json"])
+    report = json.loads(told.stdout)["deduplicated"]
+    assert [one["source"] for one in report["sources"]] == ["good", "web"]
+    pairs = [pair for one in report["clusters"] for pair in one["samples"]]
+    assert {(pair["dropped"]["file"], pair["dropped"]["number"]) for pair in pairs} == {
+        ("data/good.jsonl", 61),
+        ("data/web.jsonl", 3),
+        ("data/web.jsonl", 4),
+    }
 
 
 def test_prepared_again_with_the_work_deleted_gives_the_same(study: Study) -> None:

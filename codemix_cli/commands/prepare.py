@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from codemix_cli.deduplication_text import told_deduplication
 from codemix_cli.output import Command, Result, table
 from codemix_cli.progress import listener, open_meter
 from codemix_cli.reading import open_spec, spec_argument
@@ -25,9 +27,10 @@ def command(spec: Path, workers: int | None) -> Result:
     """Tokenise the pinned sources of a spec.
 
     Trains the tokenizer where the spec says so, applies filters, splits off the
-    held-out documents and writes one token store per source. What is there already is
-    not done again.
+    held-out documents, drops duplicates where the spec says so, and writes one token
+    store per source. What is there already is not done again.
     """
+    from runtime.deduplication.folders import read_report
     from runtime.prepare import prepare, summarise
     from specs.loading import lock_path, save_lock
 
@@ -43,12 +46,15 @@ def command(spec: Path, workers: int | None) -> Result:
         )
     save_lock(lock, lock_path(spec))
     sources = summarise(lock, opened.workspace)
+    report = read_report(opened.plan, lock, opened.workspace)
+    told = None if report is None else report.to_json()
     return Result(
         data={
             "tokenizer_sha256": lock.tokenizer_sha256,
             "sources": [dataclasses.asdict(source) for source in sources],
+            "deduplicated": told,
         },
-        text=table([HEADER, *map(_row, sources)], right=range(1, len(HEADER))),
+        text=_told(sources, told),
         next_command=f"codemix run {spec}",
     )
 
@@ -57,6 +63,13 @@ HEADER = [
     "source", "documents", "dropped", "corrupt", "train tokens", "held-out tokens",
     "bytes/token",
 ]  # fmt: skip
+
+
+def _told(sources: Sequence[SourceSummary], deduplicated: dict[str, Any] | None) -> str:
+    text = table([HEADER, *map(_row, sources)], right=range(1, len(HEADER)))
+    if deduplicated is None:
+        return text
+    return f"{text}\n\n{told_deduplication(deduplicated)}"
 
 
 def _row(source: SourceSummary) -> list[str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from runtime.deduplication.report import Deduplicated
 from runtime.store_identity import deduplication_identity, sketch_identity
 from specs.lock import Lock
 from specs.plan import Plan
@@ -42,6 +43,17 @@ def report_path(plan: Plan, lock: Lock, workspace: Path) -> Path:
     assert plan.deduplicate is not None
     last = plan.deduplicate.sources[-1]
     return drops_folder(last, plan, lock, workspace) / REPORT
+
+
+def read_report(plan: Plan, lock: Lock, workspace: Path) -> Deduplicated | None:
+    """Return what was done; None without a rule, or where the report is gone."""
+    if plan.deduplicate is None:
+        return None
+    try:
+        text = report_path(plan, lock, workspace).read_bytes()
+    except FileNotFoundError:
+        return None
+    return Deduplicated.model_validate_json(text)
 
 
 def is_deduplicated(plan: Plan, lock: Lock, workspace: Path) -> bool:
