@@ -56,11 +56,11 @@ def _facts(report: Report) -> str:
     else:
         rows[-1][1] += ", at least, by formula: there is no compiler for it here"
     rows += [
-        ["step", f"{_seconds(stage['step_seconds'])}, bound by {stage['bound']}"],
+        ["step", f"{seconds_told(stage['step_seconds'])}, bound by {stage['bound']}"],
         [
             "",
             ", ".join(
-                f"{part} {_seconds(stage[f'{part}_seconds'])}"
+                f"{part} {seconds_told(stage[f'{part}_seconds'])}"
                 for part in ("compute", "memory", "interconnect")
             ),
         ],
@@ -101,7 +101,7 @@ def _stages(report: Report) -> str:
         [
             stage["name"],
             f"{stage['num_steps']:,}",
-            _seconds(stage["step_seconds"]),
+            seconds_told(stage["step_seconds"]),
             duration(stage["wall_seconds"]),
             f"{stage['chip_hours']:,.0f}",
             *([f"{stage['cost']:,.0f}"] if has_price else []),
@@ -127,7 +127,7 @@ def _tried(report: Report) -> str:
             one["remat"],
             one["gather"],
             in_bytes(one["needed_bytes"]),
-            _seconds(one["step_seconds"]) if one["fits"] else "",
+            seconds_told(one["step_seconds"]) if one["fits"] else "",
             ("fits, " if one["fits"] else "no, ") + _KIND_OF_ANSWER[one["by"]],
         ]
         for one in report["tried"]
@@ -137,10 +137,10 @@ def _tried(report: Report) -> str:
     return table([header, *rows], right=[0, 3, 4])
 
 
-def _seconds(seconds: float) -> str:
+def seconds_told(seconds: float) -> str:
     """Write the time of a step.
 
-    >>> _seconds(0.01234), _seconds(1.234), _seconds(123.4)
+    >>> seconds_told(0.01234), seconds_told(1.234), seconds_told(123.4)
     ('12.3 ms', '1.23 s', '123 s')
     """
     if seconds < 1:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from runtime.compiled import CompileJob
     from specs.experiment import Experiment
     from specs.lock import Lock
+    from specs.study_graph import StudyGraph
+    from specs.study_loaded import Study
 
 Report = dict[str, Any]
 
@@ -54,12 +56,19 @@ def command(
     allows. Of benchmarks it tells how sure their scores will be, and which differences
     they can't show. With --on the real compiler compiles the training step for a TPU
     slice, in minutes and without any TPU: whether it fits, what it sends, how long it
-    takes. What the spec leaves to `auto` is chosen so that it fits.
+    takes. What the spec leaves to `auto` is chosen so that it fits. A folder is a
+    study: a line per experiment, each stage counted once, and with --on each program
+    compiled once.
     """
     from specs.loading import load_lock, lock_path
+    from specs.study_file import is_study
 
     if machine is None and (price is not None or save is not None):
         raise click.UsageError("--price and --save need --on")
+    if is_study(spec):
+        if save is not None:
+            raise click.UsageError("--save needs a single spec")
+        return _study(spec, machine, price)
     experiments = [experiment for _, experiment in read_specs([spec])]
     lock = load_lock(lock_path(spec)) if lock_path(spec).exists() else None
     if machine is None:
@@ -80,6 +89,42 @@ def command(
         ),
         next_command=_next_command(save or spec, lock),
     )
+
+
+def _study(path: Path, machine: str | None, price: float | None) -> Result:
+    from codemix_cli.study_plan_text import told_experiments, told_on, told_stated
+    from runtime.study.planning import plan_study
+    from specs.study_file import load_study
+    from specs.study_stated import stated_costs
+
+    study = load_study(path)
+    graph, report = plan_study(study)
+    parts = [told_experiments(graph, report)]
+    hours = {one["identity"]: one["chip_hours"] for one in report["stages"]}
+    if machine is not None:
+        report["on"] = _study_on(study, graph, machine, price)
+        parts.append(told_on(report["on"]))
+        hours = {one["identity"]: one["chip_hours"] for one in report["on"]["stages"]}
+    stated = study.cost.stated if study.cost is not None else ()
+    report["stated"] = stated_costs(stated, graph, hours)
+    if report["stated"] is not None:
+        parts.append(told_stated(report["stated"]))
+    return Result(
+        data={"file": str(path), **report},
+        text="\n\n".join(parts),
+        next_command=f"codemix study {path} --plan",
+    )
+
+
+def _study_on(
+    study: Study, graph: StudyGraph, machine: str, price: float | None
+) -> Report:
+    from runtime.accelerators import parse_slice
+    from runtime.compile_ahead import open_compiler
+    from runtime.study.compiled import study_on
+
+    with open_compiler(_watch) as compile_step:
+        return study_on(study, graph, parse_slice(machine), compile_step, price)
 
 
 def _next_command(spec: Path, lock: Lock | None) -> str:
