@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from codemix_cli.main import cli
 from runtime.documents import Document, Rows, read_rows
+from runtime.readers import build_reader
 from runtime.synth import generate
 from runtime.synth.exclusion import read_excluded
 from runtime.synth.generate import SyntheticSet, synthesise
@@ -189,7 +190,8 @@ def test_card_counts_what_is_there(whole: Path) -> None:
 
 def test_set_is_readable_as_a_source(whole: Path) -> None:
     name = "synth-00000.jsonl.zst"
-    read = read_rows(whole, Rows(name), file_format="jsonl", text_field="text")
+    reader = build_reader(None, "text", "jsonl")
+    read = read_rows(whole, Rows(name), file_format="jsonl", reader=reader)
     texts = [one.text for one in read if isinstance(one, Document)]
     assert texts == [one["text"] for one in read_shard(whole / name)]
 

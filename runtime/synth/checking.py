@@ -31,6 +31,8 @@ from runtime.synth.mutation import Mutant, instrumented, mutants
 FEWEST_TESTS, MOST_TESTS = 4, 12
 MAX_TEST_CHARS = 240
 """A test with longer arguments and answer is for a machine, not for a reader."""
+SINGLES = ("None", "True", "False")
+"""Answers of which there is one each, so that they are compared with `is`."""
 MOST_STEPS = 1_000_000
 """Loop turns and calls that a solution may take for one input."""
 MOST_COMMON_ANSWER = 0.9
@@ -68,7 +70,7 @@ def _check(problem: dict[str, Any]) -> dict[str, Any]:
     code, given = compile(source, "solution", "exec"), problem.get("tests", [])
     check_tests(given, code, entry)
     chosen, report = _choose_tests(cases, faults, entry, problem["num_edges"], given)
-    own = [f"assert {entry}{_call(case.source)} == {case.answer!r}" for case in chosen]
+    own = [_test(entry, case) for case in chosen]
     run_tests(own, code, entry)
     tests = list(dict.fromkeys([*given, *own]))
     report["examples"] = [[_call(one.source), repr(one.answer)] for one in chosen]
@@ -210,6 +212,11 @@ def _report(
         "num_alike": num_alike,
         "kill_rate": num_killed / max(1, num_made - num_alike),
     }
+
+
+def _test(entry: str, case: Case) -> str:
+    sign = "is" if repr(case.answer) in SINGLES else "=="
+    return f"assert {entry}{_call(case.source)} {sign} {case.answer!r}"
 
 
 def _call(source: str) -> str:

@@ -79,8 +79,11 @@ def _dialogue(parts: Parts, draws: Draws) -> str:
         if draws.chance(70)
         else ""
     )
+    told = parts.statement.text(with_examples=examples)
+    if asked == "Task":
+        told = told.replace("Your task is to write", "Write")
     return (
-        f"{asked}: {parts.statement.text(with_examples=examples)}\n\n"
+        f"{asked}: {told}\n\n"
         f"{answered}:\n\n```python\n{parts.code(parts.summary(draws))}```"
     )
 

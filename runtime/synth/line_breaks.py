@@ -39,7 +39,7 @@ def _opening(line: str, last: str) -> int | None:
         return None
     stack: list[int] = []
     found = None
-    for place, char in _outside_strings(line):
+    for place, char in outside_strings(line):
         if char in _PAIRS.values():
             stack.append(place)
         elif char in _PAIRS:
@@ -50,7 +50,7 @@ def _opening(line: str, last: str) -> int | None:
 def _parts(text: str) -> Iterator[str]:
     """Cut what stands in brackets: a comprehension at its clauses, else at commas."""
     depth, start, is_comprehension = 0, 0, _has_clause(text)
-    for place, char in _outside_strings(text):
+    for place, char in outside_strings(text):
         depth += (char in _PAIRS.values()) - (char in _PAIRS)
         if depth or place < start:
             continue
@@ -72,14 +72,15 @@ def _parts(text: str) -> Iterator[str]:
 
 def _has_clause(text: str) -> bool:
     depth = 0
-    for place, char in _outside_strings(text):
+    for place, char in outside_strings(text):
         depth += (char in _PAIRS.values()) - (char in _PAIRS)
         if not depth and text.startswith(" for ", place):
             return True
     return False
 
 
-def _outside_strings(text: str) -> Iterator[tuple[int, str]]:
+def outside_strings(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the characters of a line of code that are not in a string, with places."""
     quote = ""
     for place, char in enumerate(text):
         if quote:

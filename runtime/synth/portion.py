@@ -31,20 +31,18 @@ def take_portion(draft: Draft, draws: Draws) -> Draft:
                 f"n < {size}",
             ),
             (
-                f"First leave out the first {one} of `{first.name}`; everything else "
-                "is about what is left.",
+                f"Ignore the first {one} of `{first.name}`.",
                 "[1:]",
                 "n != 0",
             ),
             (
-                f"First leave out the last {one} of `{first.name}`; everything else "
-                "is about what is left.",
+                f"Ignore the last {one} of `{first.name}`.",
                 "[:-1]",
                 "n + 1 < len(first)",
             ),
             (
-                f"First keep only every second {one} of `{first.name}`, beginning with "
-                "the first; everything else is about what is left.",
+                f"Use only every second {one} of `{first.name}`, beginning with the "
+                "first.",
                 "[::2]",
                 "n in range(0, len(first), 2)",
             ),

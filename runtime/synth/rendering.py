@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from runtime.synth.draws import Draws
 from runtime.synth.family import Draft
 from runtime.synth.line_breaks import WIDTH, broken
-from runtime.synth.vocabulary import LOCALS
+from runtime.synth.local_names import LOCALS, TOGETHER
+from runtime.synth.tidying import tidied
 
 _PLACEHOLDER = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _NAME = re.compile(r"\b[A-Za-z_]\w*\b")
@@ -42,16 +43,12 @@ def draw_style(draft: Draft, draws: Draws) -> Style:
         template = _filled(template, draft.fill)
     taken = set(_NAME.findall(_PLACEHOLDER.sub("", template)))
     taken |= {entry, *(param.name for param in draft.params)}
-    names: dict[str, str] = {}
-    for word in dict.fromkeys(_PLACEHOLDER.findall(template)):
-        if word in ("sig", "f"):
-            continue
-        options = draws.shuffled(LOCALS.get(word, (word,)))
-        # The first of the list is the plainest, so it gets half of the cases.
-        if draws.chance(40):
-            options.insert(0, LOCALS.get(word, (word,))[0])
-        names[word] = next((name for name in options if name not in taken), f"{word}_")
-        taken.add(names[word])
+    words = [
+        word
+        for word in dict.fromkeys(_PLACEHOLDER.findall(template))
+        if word not in ("sig", "f")
+    ]
+    names = _local_names(words, taken, draws)
     return Style(
         entry=entry,
         solution=solution,
@@ -59,6 +56,28 @@ def draw_style(draft: Draft, draws: Draws) -> Style:
         has_comments=draws.chance(50),
         locals=names,
     )
+
+
+def _local_names(words: list[str], taken: set[str], draws: Draws) -> dict[str, str]:
+    """Draw a name for each word; words that belong together get names that do."""
+    names: dict[str, str] = {}
+    places: dict[tuple[str, ...], int] = {}
+    taken = set(taken)
+    for word in words:
+        listed = LOCALS.get(word, (word,))
+        options = draws.shuffled(listed)
+        # The first of the list is the plainest, so it gets half of the cases.
+        if draws.chance(40):
+            options.insert(0, listed[0])
+        family = next((one for one in TOGETHER if word in one), (word,))
+        if family in places:
+            options.insert(0, listed[min(places[family], len(listed) - 1)])
+        name = next((one for one in options if one not in taken), f"{word}_")
+        if name in listed:
+            places.setdefault(family, listed.index(name))
+        names[word] = name
+        taken.add(name)
+    return names
 
 
 def solution_code(draft: Draft, style: Style, *, docstring: str = "") -> str:
@@ -82,7 +101,7 @@ def solution_code(draft: Draft, style: Style, *, docstring: str = "") -> str:
         lines = [line for line in lines if not line.lstrip().startswith("# ")]
     if not style.has_hints:
         lines = [_without_hints(line) for line in lines]
-    lines = [part for line in lines for part in broken(_tidy(line))]
+    lines = [part for line in lines for part in broken(tidied(line))]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -148,46 +167,6 @@ def _without_hints(line: str) -> str:
     function.returns = None
     indent = line[: len(line) - len(stripped)]
     return indent + ast.unparse(function).split("\n")[0]
-
-
-def _tidy(line: str) -> str:
-    """Write a condition without needless brackets, and `not (a < b)` as `a >= b`."""
-    stripped = line.lstrip()
-    if not re.search(r"(if|and|or|while|=) (not )?\(", stripped):
-        return line
-    tail = " pass" if stripped.endswith(":") else ""
-    head = "if x: pass\n" if stripped.startswith(("elif ", "else")) else ""
-    try:
-        tree = ast.parse(f"{head}{stripped}{tail}")
-    except SyntaxError:
-        # The first line of something that goes on.
-        return line
-    plain = ast.unparse(_Plain().visit(tree)).split("\n")
-    return line[: len(line) - len(stripped)] + plain[2 if head else 0]
-
-
-class _Plain(ast.NodeTransformer):
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
-        self.generic_visit(node)
-        inner = node.operand
-        if not (isinstance(node.op, ast.Not) and isinstance(inner, ast.Compare)):
-            return node
-        if len(inner.ops) > 1 or type(inner.ops[0]) not in _OPPOSITES:
-            return node
-        opposite = _OPPOSITES[type(inner.ops[0])]()
-        return ast.Compare(inner.left, [opposite], inner.comparators)
-
-
-_OPPOSITES: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.GtE,
-    ast.LtE: ast.Gt,
-    ast.Gt: ast.LtE,
-    ast.GtE: ast.Lt,
-    ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
-}
 
 
 def _quoted(text: str) -> str:

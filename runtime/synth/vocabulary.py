@@ -1,4 +1,4 @@
-"""Words that families share: stories, names, conditions on numbers, local names."""
+"""Words that families share: stories, names, conditions on numbers."""
 
 from __future__ import annotations
 
@@ -232,34 +232,6 @@ def _compound() -> list[Condition]:
         for bound in bounds
         for joint in ("and", "or")
     ]
-
-
-LOCALS: dict[str, Sequence[str]] = {
-    "total": ("total", "result", "acc", "running_total"),
-    "result": ("result", "answer", "output", "res"),
-    "count": ("count", "counter", "how_many", "hits"),
-    "best": ("best", "record", "top", "best_so_far"),
-    "current": ("current", "cur", "now", "running"),
-    "previous": ("previous", "prev", "last", "before"),
-    "index": ("index", "i", "pos", "idx"),
-    "i": ("i", "index", "pos", "k"),
-    "j": ("j", "m", "other"),
-    "parts": ("parts", "pieces", "chunks", "out"),
-    "seen": ("seen", "visited", "known", "found"),
-    "queue": ("queue", "waiting", "frontier", "pending"),
-    "stack": ("stack", "pile", "open_items", "pending"),
-    "left": ("left", "remaining", "rest", "todo"),
-    "rows": ("rows", "lines", "table"),
-    "row": ("row", "line"),
-    "weight": ("length", "weight", "w"),
-    "memo": ("memo", "cache", "table"),
-    "state": ("state", "mode", "status"),
-    "kept": ("kept", "selected", "chosen", "picked"),
-    "step": ("step", "amount", "entry"),
-    "low": ("low", "lo", "lower"),
-    "high": ("high", "hi", "upper"),
-}
-"""Local name in a template -> names that it may get."""
 
 
 def a(noun: str) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runtime.synth.checking import SINGLES
 from runtime.synth.draws import Draws
 from runtime.synth.family import Draft
 from runtime.synth.rendering import Style
@@ -18,14 +19,14 @@ Example = tuple[str, str]
 """Arguments in their brackets, and the answer; source, both."""
 
 FRAMES = (
-    "{context}Write a function `{call}` that takes {given} and returns {task}.",
-    "{context}Implement `{call}`, which takes {given} and returns {task}.",
+    "{context}Write a function `{call}` that takes {given}{comma} and returns {task}.",
+    "{context}Implement `{call}`, which takes {given}{comma} and returns {task}.",
     "{context}Write a Python function named `{name}` that takes {given}. It should return {task}.",
     "{context}Your task is to write `{call}`. It receives {given}. It must return {task}.",
     "{context}Define `{call}`. Given {given}, it returns {task}.",
     "{context}Complete the function `{call}`. Its input is {given}; its result is {task}.",
-    "Write a function `{call}`. It takes {given} and returns {task}.",
-    "{context}Create a function called `{name}`. The function is given {given} and returns {task}.",
+    "Write a function `{call}`. It takes {given}{comma} and returns {task}.",
+    "{context}Create a function called `{name}`. The function is given {given}{comma} and returns {task}.",
     "{context}You are given {given}. Write a function `{call}` that returns {task}.",
     "Given {given}, compute {task}. Name the function `{name}`.",
 )  # fmt: skip
@@ -34,10 +35,14 @@ BARE_FRAMES = (
     "Given {given}, return {task}.",
     "{context}Given {given}, return {task}.",
     "You are given {given}. Return {task}.",
-    "{context}Take {given} and return {task}.",
+    "{context}Take {given}{comma} and return {task}.",
 )
 RULE_HEADS = ("Rules:", "Notes:", "Details:", "Keep in mind:", "Please note:")
 _ONE = re.compile(r"\b(at least|at most|exactly|more than) 1 (\w+)s\b")
+_BELOW = re.compile(
+    r",? (that is|that are|as|in the format) (defined|described) below\b"
+)
+"""What a line under a signature can't point to."""
 EXAMPLE_HEADS = ("Examples:", "Example:", "For example:", "Sample calls:")
 
 
@@ -70,6 +75,8 @@ def state(
         "call": call,
         "name": style.entry,
         "given": draft.given,
+        # What stands between commas ends with one.
+        "comma": "," if ", " in re.sub(r"\([^)]*\)", "", draft.given) else "",
         "task": _singular(draft.task),
         "context": f"{draft.context} " if draft.context else "",
     }
@@ -78,7 +85,7 @@ def state(
         bare=draws.choice(BARE_FRAMES).format(**parts),
         rules=_rules([_singular(rule) for rule in draft.rules], draws),
         examples=_telling(examples, draws),
-        summary=f"Return {_singular(draft.task)}.",
+        summary=f"Return {_BELOW.sub('', _singular(draft.task))}.",
         title=style.entry.replace("_", " ").capitalize(),
     )
 
@@ -93,7 +100,10 @@ def example_lines(statement: Statement, name: str, draws: Draws) -> str:
     if form == 1:
         return head + "".join(f"\n- `{call}` returns `{ans}`" for call, ans in calls)
     if form == 2:
-        return f"{head}\n\n" + "\n".join(f"    {call} == {ans}" for call, ans in calls)
+        return f"{head}\n\n" + "\n".join(
+            f"    {call} {'is' if ans in SINGLES else '=='} {ans}"
+            for call, ans in calls
+        )
     head = draws.choice(EXAMPLE_HEADS[2:]) if len(calls) > 1 else head
     return f"{head}\n\n" + "\n".join(f"    {call} -> {ans}" for call, ans in calls)
 

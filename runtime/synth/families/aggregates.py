@@ -31,7 +31,7 @@ CHANGES = (
     Change("the absolute values of {ones}", "abs({x})", "max({x}, -({x}))"),
     *(
         Change(f"{word} {{ones}}", f"{k} * {{x}}", " + ".join(["{x}"] * k))
-        for k, word in ((2, "twice"), (3, "three times"))
+        for k, word in ((2, "the doubles of"), (3, "the triples of"))
     ),
     *(
         Change(
@@ -68,7 +68,7 @@ REDUCTIONS = {
         "set()",
         "$total.add({value})",
     ),
-    "xor": ("the bitwise exclusive or of {them}", "", "0", "$total ^= {value}"),
+    "xor": ("the bitwise XOR of {them}", "", "0", "$total ^= {value}"),
     "mod": (
         "the sum of {them}, modulo 1000",
         "sum({list}) % 1000",
@@ -151,7 +151,7 @@ def _aggregate(core: Core, draws: Draws) -> Draft:
         ),
         inputs=lambda d: (d.integers(d.integer(0, 9), -9, 24),),
         edges=(([],), ([4],), ([-3, -3, 7, 12],)),
-        fill={"xs": told.name, "x": told.item},
+        fill={"total": ("$seen" if core["reduction"] == "distinct" else "$best" if core["reduction"] in ("max", "min") else "$total"), "xs": told.name, "x": told.item},
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runtime.synth.draws import Draws
 from runtime.synth.family import Core, Draft, Family, Param
+from runtime.synth.vocabulary import a
 
 PAIRS = (
     ("first", "second"),
@@ -29,6 +30,7 @@ def _edits(core: Core, draws: Draws) -> Draft:
     )
     rule, code, other = (text.format(r=r) for text in SUBSTITUTE[kind])
     one, two = draws.choice(PAIRS)
+    by_delete, by_insert = ("" if k == 1 else f" * {k}" for k in (delete, insert))
     step = code.replace("$x", "$xs[$i - 1]").replace("$y", "$ys[$j - 1]")
     swap_code = (
         f"            if $i > 1 and $j > 1 and $xs[$i - 2:$i] == $ys[$j - 1] + $ys[$j - 2]:\n                $rows[$i][$j] = min($rows[$i][$j], $rows[$i - 2][$j - 2] + {swap})\n"
@@ -36,7 +38,7 @@ def _edits(core: Core, draws: Draws) -> Draft:
         else ""
     )
     table = (
-        f"$sig\n    $rows = [[0] * (len($ys) + 1) for _ in range(len($xs) + 1)]\n    for $i in range(len($xs) + 1):\n        for $j in range(len($ys) + 1):\n            if $i == 0 or $j == 0:\n                $rows[$i][$j] = $i * {delete} + $j * {insert}\n                continue\n"
+        f"$sig\n    $rows = [[0] * (len($ys) + 1) for _ in range(len($xs) + 1)]\n    for $i in range(len($xs) + 1):\n        for $j in range(len($ys) + 1):\n            if $i == 0 or $j == 0:\n                $rows[$i][$j] = $i{by_delete} + $j{by_insert}\n                continue\n"
         f"            change = {step}\n            $rows[$i][$j] = min(\n                $rows[$i - 1][$j] + {delete},\n                $rows[$i][$j - 1] + {insert},\n                $rows[$i - 1][$j - 1] + change,\n            )\n{swap_code}    return $rows[-1][-1]"
     )
     memo_swap = (
@@ -45,7 +47,7 @@ def _edits(core: Core, draws: Draws) -> Draft:
         else ""
     )
     memo = (
-        f"from functools import lru_cache\n\n\n$sig\n    @lru_cache(maxsize=None)\n    def cost($i: int, $j: int) -> int:\n        if $i == 0 or $j == 0:\n            return $i * {delete} + $j * {insert}\n        change = {step}\n"
+        f"from functools import lru_cache\n\n\n$sig\n    @lru_cache(maxsize=None)\n    def cost($i: int, $j: int) -> int:\n        if $i == 0 or $j == 0:\n            return $i{by_delete} + $j{by_insert}\n        change = {step}\n"
         f"        $best = min(cost($i - 1, $j) + {delete}, cost($i, $j - 1) + {insert}, cost($i - 1, $j - 1) + change)\n{memo_swap}        return $best\n\n    return cost(len($xs), len($ys))"
     )
     rules = [
@@ -97,9 +99,9 @@ GOALS = {
 }  # fmt: skip
 EXTRAS = {
     "none": ("", "$value", "v"),
-    "light": ("The {v} of {ones} with a {w} below {e} counts twice.", "($value * 2 if $weight < {e} else $value)", "v * (1 + (w < {e}))"),
-    "heavy": ("The {v} of {ones} with a {w} of at least {e} counts one more.", "($value + 1 if $weight >= {e} else $value)", "v + (not w < {e})"),
-    "cap": ("No {one} counts with a {v} above {e2}.", "min($value, {e2})", "sorted((v, {e2}))[0]"),
+    "light": ("The {v} of {ones} with {a_w} below {e} counts twice.", "($value * 2 if $weight < {e} else $value)", "v * (1 + (w < {e}))"),
+    "heavy": ("The {v} of {ones} with {a_w} of at least {e} counts one more.", "($value + 1 if $weight >= {e} else $value)", "v + (not w < {e})"),
+    "cap": ("{A_v} above {e2} counts as {e2}.", "min($value, {e2})", "sorted((v, {e2}))[0]"),
 }  # fmt: skip
 
 
@@ -111,7 +113,8 @@ def _bag(core: Core, draws: Draws) -> Draft:
         core["extra"],
         core["copies"],
     )
-    words = {"ones": name, "one": one, "w": w, "v": v, "c": c, "e": e, "e2": e + 3}
+    words = {"ones": name, "one": one, "w": w, "v": v, "c": c, "e": e, "e2": e + 3,
+             "a_w": a(w), "A_v": a(v).capitalize()}  # fmt: skip
     task, finish, by_hand = GOALS[goal]
     rule, worth, worth_hand = (text.format(**words) for text in EXTRAS[extra])
     repeat = f" * {copies}" if copies > 1 else ""
@@ -136,7 +139,7 @@ def _bag(core: Core, draws: Draws) -> Draft:
         reference=f"from itertools import product\n\n\ndef reference(items):\n    found = []\n    for times in product(range({copies + 1}), repeat=len(items)):\n        load = sum(t * w for t, (w, v) in zip(times, items))\n        if load <= {c}:\n            found.append((load, sum(t * ({worth_hand}) for t, (w, v) in zip(times, items))))\n    return {by_hand.format(**words)}",
         inputs=lambda d: ([(d.integer(1, 8), d.integer(1, 9)) for _ in range(d.integer(0, 4))],),
         edges=(([],), ([(3, 5)],), ([(2, 3), (4, 4), (5, 9)],)),
-        fill={"xs": name, "weight": w, "value": v},
+        fill={"parts": "$reached", "xs": name, "weight": w, "value": v},
         level=2,
     )  # fmt: skip
 

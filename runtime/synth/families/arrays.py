@@ -169,7 +169,7 @@ def _window(core: Core, draws: Draws) -> Draft:
         ),
         inputs=lambda d: (d.integers(d.integer(0, 2 * size + 8), 0, 12),),
         edges=(([],), ([3] * size,)),
-        fill={"xs": told.name, "x": told.item},
+        fill={"parts": "$measures", "row": "$window", "value": "$measured", "xs": told.name, "x": told.item},
         level=1,
     )  # fmt: skip
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from runtime.synth.draws import Draws
 from runtime.synth.family import Core, Draft, Family, Param, UnsuitableError
 from runtime.synth.vocabulary import COUNT_STORIES, story
@@ -12,19 +14,19 @@ STEPS = {
     "set": ("set bit {k}", "{x} | {p}", "{x} if {x} // {p} % 2 else {x} + {p}"),
     "clear": ("clear bit {k}", "{x} & ~{p}", "{x} - {p} if {x} // {p} % 2 else {x}"),
     "toggle": ("flip bit {k}", "{x} ^ {p}", "{x} - {p} if {x} // {p} % 2 else {x} + {p}"),
-    "left": ("shift the bits {s} to the left and keep the lowest {w}", "({x} << {s}) & {m}", "{x} * 2 ** {s} % 2 ** {w}"),
-    "right": ("shift the bits {s} to the right", "{x} >> {s}", "{x} // 2 ** {s}"),
+    "left": ("shift the bits left by {s} and keep the lowest {w}", "({x} << {s}) & {m}", "{x} * 2 ** {s} % 2 ** {w}"),
+    "right": ("shift the bits right by {s}", "{x} >> {s}", "{x} // 2 ** {s}"),
     "invert": ("flip each of the lowest {w} bits", "{x} ^ {m}", "{x} // 2 ** {w} * 2 ** {w} + 2 ** {w} - 1 - {x} % 2 ** {w}"),
     "lowest": ("clear the lowest bit that is set (if there is one)", "{x} & ({x} - 1)", "{x} - max([1] + [2 ** e for e in range(20) if {x} % 2 ** e == 0]) if {x} else 0"),
-    "rotate": ("rotate the lowest {w} bits by {s} to the left and drop all others", "(({x} << {s}) | (({x} & {m}) >> ({w} - {s}))) & {m}", "int((bin({x} % 2 ** {w})[2:].rjust({w}, '0') * 2)[{s}:{s} + {w}], 2)"),
-    "gray": ("replace the number by the exclusive or of itself and of itself shifted right by {s}", "{x} ^ ({x} >> {s})", "sum(2 ** e for e in range(20) if ({x} // 2 ** e + {x} // 2 ** (e + {s})) % 2)"),
+    "rotate": ("rotate the lowest {w} bits left by {s} and drop all others", "(({x} << {s}) | (({x} & {m}) >> {over})) & {m}", "int((bin({x} % 2 ** {w})[2:].rjust({w}, '0') * 2)[{s}:{s} + {w}], 2)"),
+    "gray": ("XOR the number with itself shifted right by {s}", "{x} ^ ({x} >> {s})", "sum(2 ** e for e in range(20) if ({x} // 2 ** e + {x} // 2 ** (e + {s})) % 2)"),
 }  # fmt: skip
 FINISH = {
-    "value": ("the number that results", "int", "$x", "x"),
-    "ones": ("the number of bits that are set in the number that results", "int", "bin($x).count('1')", "sum(x // 2 ** e % 2 for e in range(24))"),
-    "text": ("the number that results, in binary notation without a prefix", "str", "format($x, 'b')", "bin(x)[2:]"),
-    "length": ("the number of binary digits of the number that results (0 has none)", "int", "$x.bit_length()", "len(bin(x)[2:].lstrip('0'))"),
-    "padded": ("the number that results, in binary notation with at least 8 digits", "str", "format($x, '08b')", "bin(x)[2:].zfill(8)"),
+    "value": ("the result", "int", "$x", "x"),
+    "ones": ("the number of bits that are set in the result", "int", "bin($x).count('1')", "sum(x // 2 ** e % 2 for e in range(24))"),
+    "text": ("the result, in binary notation without a prefix,", "str", "format($x, 'b')", "bin(x)[2:]"),
+    "length": ("the number of binary digits (0 has none) of the result", "int", "$x.bit_length()", "len(bin(x)[2:].lstrip('0'))"),
+    "padded": ("the result, in binary notation with at least 8 digits,", "str", "format($x, '08b')", "bin(x)[2:].zfill(8)"),
 }  # fmt: skip
 
 
@@ -45,7 +47,7 @@ PROGRAM = (
 
 def _numbers(rest: list[int]) -> dict[str, int]:
     k, s, w = rest
-    return {"k": k, "p": 2**k, "s": s, "w": w, "m": 2**w - 1}
+    return {"k": k, "p": 2**k, "s": s, "w": w, "m": 2**w - 1, "over": w - s}
 
 
 def _bit_program(core: Core, draws: Draws) -> Draft:
@@ -73,7 +75,7 @@ def _bit_program(core: Core, draws: Draws) -> Draft:
         params=(Param(name, "int"),),
         returns=returns,
         given=f"an integer `{name}` from 0 to 65535",
-        task=f"{task} from these steps: {', then '.join(words)}",
+        task=f"{task} of these steps: {', then '.join(words)}",
         rules=("Bit 0 is the lowest bit.",),
         solutions={"steps": f"$sig\n{lines}    return {finish}",
                    "helpers": f"{helpers}$sig\n    $x = {calls}\n    return {finish}"},
@@ -110,10 +112,10 @@ LIMITS: dict[str | int, tuple[str, str, str]] = {
 }
 FOLDS = {
     "count": ("how many of the {ones} {cond}", "0", "$total += 1", "$total", "len(found)", "int"),
-    "xor": ("the exclusive or of all {ones} that {cond}", "0", "$total ^= $x", "$total", "fold(found, lambda a, b: (a | b) - (a & b), 0)", "int"),
-    "or": ("the bitwise or of all {ones} that {cond}", "0", "$total |= $x", "$total", "fold(found, lambda a, b: a + b - (a & b), 0)", "int"),
+    "xor": ("the bitwise XOR of all {ones} that {cond}", "0", "$total ^= $x", "$total", "fold(found, lambda a, b: (a | b) - (a & b), 0)", "int"),
+    "or": ("the bitwise OR of all {ones} that {cond}", "0", "$total |= $x", "$total", "fold(found, lambda a, b: a + b - (a & b), 0)", "int"),
     "sum": ("the sum of all {ones} that {cond}", "0", "$total += $x", "$total", "sum(found)", "int"),
-    "and": ("the bitwise and of 255 and of all {ones} that {cond}", "255", "$total &= $x", "$total", "fold(found, lambda a, b: a + b - (a | b), 255)", "int"),
+    "and": ("the bitwise AND of 255 and all {ones} that {cond}", "255", "$total &= $x", "$total", "fold(found, lambda a, b: a + b - (a | b), 255)", "int"),
     "list": ("the list of all {ones} that {cond}", "[]", "$total.append($x)", "$total", "found", "list[int]"),
     "bits": ("the total number of bits set in the {ones} that {cond}", "0", "$total += bin($x).count('1')", "$total", "sum(v // 2 ** e % 2 for v in found for e in range(12))", "int"),
 }  # fmt: skip
@@ -133,6 +135,11 @@ def _bit_queries(core: Core, draws: Draws) -> Draft:
     bound, said, hand = LIMITS[core["limit"]]
     if bound:
         test = f"({test})" if " or " in test or test.startswith("not") else test
+    whole = f"{test}{bound}"
+    # A number that is not zero would do in a condition; a predicate says yes or no.
+    answer = whole if re.search(r"[=<>] |^not |^\(not ", whole) else f"bool({whole})"
+    if not bound and " & " in whole and not re.search("[=<>]=|not", whole):
+        answer = f"bool({whole})"
     return Draft(
         names=("bit_query", f"{core['fold']}_by_bits", f"select_{told.name}", "scan_bits"),
         params=(Param(told.name, "list[int]"),),
@@ -143,15 +150,16 @@ def _bit_queries(core: Core, draws: Draws) -> Draft:
         context=told.context,
         solutions={
             "loop": f"$sig\n    $total = {start}\n    for $x in $xs:\n        if {test}{bound}:\n            {step}\n    return {result}",
-            "helper": f"def matches($x: int) -> bool:\n    return bool({test}{bound})\n\n\n$sig\n    $total = {start}\n"
-            f"    for $x in filter(matches, $xs):\n        {step}\n    return {result}",
+            "helper": f"def matches($x: int) -> bool:\n    return {answer}\n\n\n$sig\n"
+            + ("    return sum(1 for $x in $xs if matches($x))" if core["fold"] == "count"
+               else f"    $total = {start}\n    for $x in filter(matches, $xs):\n        {step}\n    return {result}"),
         },
         reference="def fold(values, function, start):\n    for value in values:\n        start = function(start, value)\n    return start\n\n\n"
         f"def reference(numbers):\n    found = []\n    for x in numbers:\n        if ({other.format(x=f'(x + {shift})', **numbers)}) and ({hand}):\n"
         f"            found.append(x)\n    return {by_hand}",
         inputs=lambda d: ([d.below(2 ** d.integer(2, 8)) for _ in range(d.integer(0, 10))],),
         edges=(([],), ([0, 3, 5, 7],)),
-        fill={"xs": told.name, "x": told.item},
+        fill={"total": ({"count": "$count", "list": "$kept"}.get(core["fold"], "$total")), "xs": told.name, "x": told.item},
     )  # fmt: skip
 
 

@@ -105,13 +105,13 @@ def _clock(core: Core, draws: Draws) -> Draft:
         given=f"a list `{name}` of times of day",
         task=task,
         rules=tuple(rules),
-        context=draws.choice(("", "", "A station clock keeps a list of times.", "A nurse writes down when something is due.")),
+        context=draws.choice(("", "", "A station master keeps a list of times.", "A nurse writes down when each medicine is due.")),
         solutions=solutions,
         reference=f"CLOCK = [f'{{h:02d}}{sep}{{m:02d}}' for h in range(24) for m in range(60)]\n\n\ndef text(m):\n    return CLOCK[m]\n\n\n"
         f"def reference(times):\n    kept = []\n    for time in times:\n        m = CLOCK.index(time)\n        if {extra_hand}{' and m not in kept' if extra == 'once' else ''}:\n            kept.append(m)\n    return {by_hand}",
         inputs=lambda d: ([_time(d, sep) for _ in range(d.integer(0, 6))],),
         edges=(([],), ([f"00{sep}00", f"23{sep}59", f"12{sep}00", f"12{sep}00"],)),
-        fill={"xs": name, "x": "time" if name != "time" else "moment"},
+        fill={"parts": "$moments", "low": "first", "high": "second", "xs": name, "x": "time" if name != "time" else "moment"},
     )  # fmt: skip
 
 
@@ -136,19 +136,31 @@ CALENDAR_ENDS = {
     "rest": ("whether the day with this number is a day of rest: the last day of the week or the last day of a month", "bool", "$n % {week} == {w1} or day == {long}", "w > {w1} - 1 or d > {long} - 1"),
 }  # fmt: skip
 
+LONG = (8, 10, 12, 14, 15, 18, 20, 24, 25, 28, 30, 32)
+MONTHS = (5, 6, 7, 8, 9, 10, 11, 12, 13)
+# Months of a year, days of a month, first year, and what is asked. Each is another
+# question: where the year is not asked for, the first year and, where the month is not
+# either, the number of months would change nothing.
+CALENDARS = (
+    *((m, n, y, (end, 7)) for m in MONTHS for n in LONG for y in range(1, 2001, 50) for end in ("date", "text")),
+    *((m, n, 1, ("both", w)) for m in MONTHS for n in LONG for w in (4, 5, 6, 7, 8, 9)),
+    *((10, n, 1, (end, 7)) for n in range(8, 34) for end in ("first", "left")),
+    *((12, n, 1, ("rest", w)) for n in range(8, 34) for w in (4, 5, 6, 7, 8, 9)),
+)  # fmt: skip
+
 
 def _calendar(core: Core, draws: Draws) -> Draft:
-    months, long = core["months"], core["long"]
-    end, week = core["end"]
+    months, long, first, (end, week) = core["when"]
     words = {"w1": week - 1, "week": week, "long": long}
     task, returns, finish, by_hand = (
         text.format(**words) for text in CALENDAR_ENDS[end]
     )
     name = draws.choice(("n", "number", "day_number", "count"))
     year = months * long
-    first = core["first"]
-    plain = f"$sig\n    year, $left = divmod($n, {year})\n    month, day = divmod($left, {long})\n    year, month, day = year + {first}, month + 1, day + 1\n    return {finish}"
-    steps = f"$sig\n    $left = $n\n    year, month = {first}, 1\n    while $left >= {long}:\n        $left -= {long}\n        month += 1\n        if month > {months}:\n            month = 1\n            year += 1\n    day = $left + 1\n    return {finish}"
+    # What is not asked for is not computed.
+    needs = {part for part in ("year", "month", "day") if part in finish}
+    plain, steps = ("$sig\n" + code(needs, long, months, first) + f"    return {finish}"
+                    for code in (_by_division, _by_counting))  # fmt: skip
     return Draft(
         names=("calendar_day", f"{end}_of_day", "convert_day", "day_info", "look_up_day"),
         params=(Param(name, "int"),),
@@ -166,92 +178,29 @@ def _calendar(core: Core, draws: Draws) -> Draft:
     )  # fmt: skip
 
 
-ROUNDINGS = {"exact": ("", "{x}", "{x}"), "up": ("Each time worked is rounded up to a multiple of {q} minutes.", "-(-({x}) // {q}) * {q}", "next(t for t in range({x}, 3000) if t % {q} == 0)"),
-             "down": ("Each time worked is rounded down to a multiple of {q} minutes.", "({x}) // {q} * {q}", "max(t for t in range({x} + 1) if t % {q} == 0)")}  # fmt: skip
-BREAKS = {
-    "none": ("", "0", "0"),
-    "long": (
-        "If a shift is longer than {b} minutes, a break of {q2} minutes is taken off.",
-        "{q2} if $high - $low > {b} else 0",
-        "{q2} * (b - a >= {b} + 1)",
-    ),
-}
-SHEET_ENDS = {
-    "total": ("the total time worked in minutes", "int", "sum($parts)", "sum(found)"),
-    "pay": ("the total pay in cents", "int", "sum({pay} for $x in $parts)", "sum({pay_hand} for t in found)"),
-    "longest": ("the longest time worked in minutes (0 if there are no shifts)", "int", "max($parts, default=0)", "sorted([0] + found)[-1]"),
-    "list": ("the list of the times worked in minutes", "list[int]", "$parts", "found"),
-    "hours": ("the total time worked, as a tuple of whole hours and the minutes left", "tuple[int, int]", "divmod(sum($parts), 60)", "(sum(found) // 60, sum(found) - sum(found) // 60 * 60)"),
-}  # fmt: skip
+def _by_division(needs: set[str], long: int, months: int, first: int) -> str:
+    """Compute the parts of a date that are needed, by dividing."""
+    plus = f" + {first}" if first else ""
+    lines = {
+        "year": f"    year = $n // {months * long}{plus}\n",
+        "month": f"    month = $n // {long} % {months} + 1\n",
+        "day": f"    day = $n % {long} + 1\n",
+    }
+    return "".join(line for part, line in lines.items() if part in needs)
 
 
-def _timesheet(core: Core, draws: Draws) -> Draft:
-    (rounding, q), (pause, b), (end, r, limit) = (
-        core["rounding"],
-        core["pause"],
-        core["end"],
-    )
-    words = {"q": q, "b": b, "q2": b // 10}
-    rule, code, other = ROUNDINGS[rounding]
-    break_rule, minus, minus_hand = (text.format(**words) for text in BREAKS[pause])
-    task, returns, finish, by_hand = SHEET_ENDS[end]
-    pay = f"$x * {r}" if not limit else f"$x * {r} + max($x - {limit}, 0) * {r}"
-    pay_hand = (
-        f"t * {r}"
-        if not limit
-        else f"(t * {r} if t <= {limit} else {limit} * {r} + (t - {limit}) * 2 * {r})"
-    )
-    finish, by_hand = (
-        finish.replace("{pay}", pay),
-        by_hand.replace("{pay_hand}", pay_hand),
-    )
-    name = draws.choice(("shifts", "entries", "sheet", "visits"))
-    worked = "$high - $low" if pause == "none" else "$high - $low - $step"
-    value = code.format(x=worked, **words)
-    loop = (
-        "$sig\n    $parts = []\n    for $low, $high in $xs:\n"
-        + ("" if pause == "none" else f"        $step = {minus}\n")
-        + f"        $parts.append({value})\n    return {finish}"
-    )
-    helper = (
-        "def worked($low: int, $high: int) -> int:\n"
-        + ("" if pause == "none" else f"    $step = {minus}\n")
-        + f"    return {value}\n\n\n$sig\n    $parts = [worked($low, $high) for $low, $high in $xs]\n    return {finish}"
-    )
-    rules = [
-        "Each shift is a tuple (start, end) in minutes after midnight, with start <= end; the time worked is the difference."
-    ]
-    rules += [text for text in (break_rule, rule.format(**words)) if text]
-    if break_rule and rule:
-        rules.append("The break is taken off before rounding.")
-    if "pay" in task:
-        rules.append(
-            f"The pay is {r} cents a minute"
-            + (
-                "."
-                if not limit
-                else f"; within a shift, every minute beyond the first {limit} is paid twice as much."
-            )
+def _by_counting(needs: set[str], long: int, months: int, first: int) -> str:
+    """Compute the same by going from month to month."""
+    code = "    $left = $n\n"
+    code += f"    year = {first}\n" if "year" in needs else ""
+    code += "    month = 1\n" if needs & {"year", "month"} else ""
+    code += f"    while $left >= {long}:\n        $left -= {long}\n"
+    if needs & {"year", "month"}:
+        code += (
+            f"        month += 1\n        if month > {months}:\n            month = 1\n"
         )
-    return Draft(
-        names=(f"timesheet_{returns[:3]}", "time_worked", f"evaluate_{name}", "work_report", "add_up_shifts"),
-        params=(Param(name, "list[tuple[int, int]]"),),
-        returns=returns,
-        given=f"a list `{name}` of shifts",
-        task=task,
-        rules=tuple(rules),
-        context=draws.choice(("", "A small company keeps its time sheets by hand.", "A gym records when its trainers work.", "A cafe pays its staff by the minute.")),
-        solutions={"loop": loop, "helper": helper},
-        reference=f"def reference(shifts):\n    found = []\n    for a, b in shifts:\n        spent = b - a - ({minus_hand})\n        found.append({other.format(x='spent', **words)})\n    return {by_hand}",
-        inputs=lambda d: ([_shift(d) for _ in range(d.integer(0, 5))],),
-        edges=(([],), ([(480, 960)],), ([(500, 507), (600, 600)],)),
-        fill={"xs": name},
-    )  # fmt: skip
-
-
-def _shift(draws: Draws) -> tuple[int, int]:
-    start = draws.integer(300, 900)
-    return (start, start + draws.integer(0, 520))
+    code += "            year += 1\n" if "year" in needs else ""
+    return code + ("    day = $left + 1\n" if "day" in needs else "")
 
 
 FAMILIES = (
@@ -260,11 +209,5 @@ FAMILIES = (
                     *((end, "", k) for end in ("after", "gaps", "within", "late", "total") for k in (15, 20, 25, 30, 35, 40, 45, 50, 60, 75, 80, 90, 100, 120, 150, 180, 200, 240))),
             "extra": ("all", "morning", "hours", "once", "early"), "form": (":", ".", "h"), "portion": ("all", "part")}, _clock),
     Family("calendars", "dates and time",
-           {"months": (5, 6, 7, 8, 9, 10, 11, 12, 13), "long": (8, 10, 12, 14, 15, 18, 20, 24, 25, 28, 30, 32), "first": (1, 100, 2000),
-            "end": (*((end, 7) for end in ("date", "first", "text", "left")), *((end, week) for end in ("both", "rest") for week in (4, 5, 6, 7, 8, 9)))}, _calendar),
-    Family("timesheets", "dates and time",
-           {"rounding": (("exact", 0), *((one, q) for one in ("up", "down") for q in (5, 10, 15, 20, 30, 60))),
-            "pause": (("none", 0), *(("long", b) for b in (120, 180, 200, 240, 300, 360))),
-            "end": (*((one, 0, 0) for one in ("total", "longest", "list", "hours")), *(("pay", r, limit) for r in (20, 25, 30, 40) for limit in (0, 120, 180, 240, 300, 400))), "portion": ("all", "part")},
-           _timesheet),
+           {"when": CALENDARS}, _calendar),
 )  # fmt: skip

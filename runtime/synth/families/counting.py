@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from runtime.synth.draws import Draws
 from runtime.synth.family import Core, Draft, Family, Param, UnsuitableError
 from runtime.synth.vocabulary import COUNT_STORIES, story
@@ -88,7 +90,7 @@ def _ways(core: Core, draws: Draws) -> Draft:
         + {"count": "count", "mod": f"count - count // {limit} * {limit}", "many": f"not count < {limit}"}[asked],
         inputs=lambda d: (d.integer(0, 13 if sizes[0] == 1 else 18),),
         edges=((0,), (1,), (2,)),
-        fill={"n": name},
+        fill={"parts": "$ways", "step": "part", "n": name},
         level=1,
     )  # fmt: skip
 
@@ -132,9 +134,9 @@ def _best_choice(core: Core, draws: Draws) -> Draft:
     else:
         table = (
             f"    # Best results that end with 0, 1 and 2 neighbours taken.\n    $low, $current, $high = 0, None, None\n    for $i in range({skip_first}, len($xs)):\n"
-            f"        $result = {pick}(one for one in ($low, $current, $high) if one is not None)\n        $step = {value}\n"
+            f"        $result = {pick}(x for x in ($low, $current, $high) if x is not None)\n        $step = {value}\n"
             "        $high = None if $current is None else $current + $step\n        $current = $low + $step\n        $low = $result\n"
-            f"    return {pick}(one for one in ($low, $current, $high) if one is not None)"
+            f"    return {pick}(x for x in ($low, $current, $high) if x is not None)"
         )
         memo = (
             "    @lru_cache(maxsize=None)\n    def best_from($i: int, $row: int) -> int:\n        if $i >= len($xs):\n            return 0\n"
@@ -162,7 +164,7 @@ def _best_choice(core: Core, draws: Draws) -> Draft:
         f"        total = sum({by_hand.format(**numbers)} for i in p)\n        best = {pick}(best, total)\n    return best",
         inputs=lambda d: (d.integers(d.integer(0, 7), *((-9, 12) if end == "smallest" else (0, 12))),),
         edges=(([],), ([5],), ([3, 8, 4],)),
-        fill={"xs": told.name},
+        fill={"parts": "$best", "low": "after_none", "current": "after_one", "high": "after_two", "step": "worth", "row": "taken", "xs": told.name},
         level=2,
     )  # fmt: skip
 
@@ -181,8 +183,8 @@ SUBSET_TARGETS = (
     *(("odd", 0, m, r) for m in range(3, 10) for r in range(1, m)),
 )
 SUBSET_RESULTS = {
-    "count": ("how many", "int"), "largest": ("the largest number of {ones} in any", "int"),
-    "smallest": ("the smallest number of {ones} in any", "int"), "sum": ("the largest sum of any", "int"),
+    "count": ("the number of selections of {ones}", "int"), "largest": ("the largest number of {ones} in any selection", "int"),
+    "smallest": ("the smallest number of {ones} in any selection", "int"), "sum": ("the largest sum of any selection of {ones}", "int"),
 }  # fmt: skip
 
 
@@ -204,9 +206,9 @@ def _subsets(core: Core, draws: Draws) -> Draft:
     }[size]
     said = {
         "any": "",
-        "even": " and an even number of members",
-        "two": " and at least two members",
-        "three": " and at most three members",
+        "even": "have an even number of members",
+        "two": "have at least two members",
+        "three": "have at most three members",
     }[size]
     hand = {
         "any": "True",
@@ -227,13 +229,13 @@ def _subsets(core: Core, draws: Draws) -> Draft:
         "smallest": "$count",
         "sum": "$total",
     }[asked]
-    which = (
-        f"selections of {told.plural} there are that {words.format(**numbers)}"
-        if asked == "count"
-        else f"selection of {told.plural} that {words.format(**numbers).replace('add up', 'add up')}"
-    )
-    if said:
-        which = which.replace(" that ", f" with{said[4:]} that ", 1)
+    many = asked == "count"
+    which = words.format(**numbers)
+    if not many:
+        which = re.sub("^add ", "adds ", re.sub("^have ", "has ", which))
+    which = (f"{said} and " if said else "") + which
+    if not many:
+        which = which.replace("have ", "has ", 1)
     rules = [f"A selection is made of {told.plural} at different positions; the empty selection counts and has the sum 0.",
              f"Equal {told.plural} at different positions are different."]  # fmt: skip
     if asked != "count":
@@ -259,7 +261,7 @@ def _subsets(core: Core, draws: Draws) -> Draft:
         params=(Param(told.name, "list[int]"),),
         returns="int",
         given=f"a list of at most 8 integers `{told.name}`",
-        task=f"{task} {which}",
+        task=f"{task} that {which}",
         rules=tuple(rules),
         context=told.context,
         solutions={"grow": f"$sig\n{grow}", "combinations": combos, "masks": f"$sig\n{masks}"},
@@ -268,7 +270,7 @@ def _subsets(core: Core, draws: Draws) -> Draft:
         + {"count": "len(found)", "largest": "sorted(found)[-1] if found else -1", "smallest": "sorted(found)[0] if found else -1", "sum": "sorted(found)[-1] if found else -1"}[asked],
         inputs=lambda d: (d.integers(d.integer(0, 6), 0, 9),),
         edges=(([],), ([t or m],)),
-        fill={"xs": told.name, "x": told.item},
+        fill={"parts": "$sums", "j": "mask", "row": "$members", "xs": told.name, "x": told.item},
         level=1,
     )  # fmt: skip
 

@@ -102,13 +102,13 @@ def _digit_process(core: Core, draws: Draws) -> Draft:
         }[asked],
         inputs=lambda d: (d.integer(0, 10 ** d.integer(1, 7)),),
         edges=((0,), (base - 1,), (base,)),
-        fill={"n": name, "x": "rest" if name != "rest" else "m"},
+        fill={"i": "digit", "n": name, "x": "rest" if name != "rest" else "m"},
         level=int(asked in ("root", "steps")),
     )  # fmt: skip
 
 
 DIVISOR_RESULTS = {
-    "count": ("how many there are of {them}", "len({l})", "sum(1 for _ in {l})", "int"),
+    "count": ("the number of {those}", "len({l})", "sum(1 for _ in {l})", "int"),
     "sum": ("the sum of {them}", "sum({l})", "sum(list({l}))", "int"),
     "list": ("the list of {them}, in ascending order", "{l}", "sorted({l})", "list[int]"),
     "largest": ("the largest of {them}, or 0 if there is none", "max({l}, default=0)", "([0] + sorted({l}))[-1]", "int"),
@@ -143,7 +143,7 @@ def _divisors(core: Core, draws: Draws) -> Draft:
         params=(Param(name, "int"),),
         returns=returns,
         given=f"a positive integer `{name}`",
-        task=task.format(them=them).replace("how many there are of the", "how many there are of the"),
+        task=task.format(them=them, those=them.removeprefix("the ")),
         rules=() if draws.chance(50) else ("Trial division is fast enough: the argument is below 1000.",),
         solutions={
             "comprehension": f"{imports}$sig\n    $kept = [$x for $x in range({start}, {stop}) if {test} and {extra}]\n    return {result}",
@@ -178,6 +178,7 @@ def _recurrence(core: Core, draws: Draws) -> Draft:
         + (f" + {c}" if c else "")
         + said_odd
     )
+    turn = "$i" if odd else "_"
     loop_mod = f"({step}) % {modulus}"
     task, returns = {
         "term": (f"a({name})", "int"),
@@ -205,14 +206,14 @@ def _recurrence(core: Core, draws: Draws) -> Draft:
             f"For i >= 2, {said}, taken modulo {modulus}.",
         ),
         solutions={
-            "list": f"$sig\n    $parts = [{first}, {second}]\n    for $i in range(2, $n + 1):\n"
+            "list": f"$sig\n    $parts = [{first}, {second}]\n    for {turn} in range(2, $n + 1):\n"
             f"        $parts.append(({step.replace('$current', '$parts[-1]').replace('$previous', '$parts[-2]')}) % {modulus})\n    return {finish}",
             "two variables": {
-                "term": f"$sig\n    $previous, $current = {first}, {second}\n    if $n == 0:\n        return $previous\n    for $i in range(2, $n + 1):\n"
+                "term": f"$sig\n    $previous, $current = {first}, {second}\n    if $n == 0:\n        return $previous\n    for {turn} in range(2, $n + 1):\n"
                 f"        $previous, $current = $current, {loop_mod}\n    return $current",
             }.get(
                 asked,
-                f"def terms():\n    $previous, $current, $i = {first}, {second}, 1\n    while True:\n        yield $previous\n        $i += 1\n"
+                f"def terms():\n    $previous, $current{', $i' if odd else ''} = {first}, {second}{', 1' if odd else ''}\n    while True:\n        yield $previous\n{'        $i += 1' + chr(10) if odd else ''}"
                 f"        $previous, $current = $current, {loop_mod}\n\n\n$sig\n    $parts = []\n    for $x in terms():\n        if len($parts) >= $n:\n            break\n        $parts.append($x)\n    return {finish}",
             ),
             "recursion": "from functools import lru_cache\n\n\n@lru_cache(maxsize=None)\ndef term($i: int) -> int:\n"
@@ -227,7 +228,7 @@ def _recurrence(core: Core, draws: Draws) -> Draft:
         + {"term": "    return table[n]", "list": "    return first", "sum": "    return sum(first)", "even": "    return len([v for v in first if not v & 1])"}[asked],
         inputs=lambda d: (d.integer(0, 25),),
         edges=((0,), (1,), (2,)),
-        fill={"n": name, "x": "term_value" if asked == "list" else "value"},
+        fill={"parts": "$terms", "n": name, "x": "term_value" if asked == "list" else "value"},
         level=1,
     )  # fmt: skip
 

@@ -21,13 +21,13 @@ BLOCKED = {
     "one": ("{One} {k} is closed and can't be entered.", "$y != {k}", "not y == {k}"),
 }  # fmt: skip
 GOALS = {
-    "distance": ("the smallest number of {edges} on a way from {one} 0 to {one} `{n} - 1`, or -1 if there is none", "int", "$seen.get($n - 1, -1)", "best[n - 1] if best[n - 1] < far else -1"),
+    "distance": ("the smallest number of {edges} on a path from {one} 0 to {one} `{n} - 1`, or -1 if there is none", "int", "$seen.get($n - 1, -1)", "best[n - 1] if best[n - 1] < far else -1"),
     "reachable": ("how many {ones} can be reached from {one} 0 (which counts itself)", "int", "len($seen)", "sum(1 for b in best if b < far)"),
-    "farthest": ("the largest number of {edges} that any reachable {one} is away from {one} 0, each by its shortest way", "int", "max($seen.values())", "max(b for b in best if b < far)"),
-    "at": ("the sorted list of all {ones} whose shortest way from {one} 0 has exactly {d} {edges}", "list[int]", "sorted($x for $x, $step in $seen.items() if $step == {d})", "[v for v, b in enumerate(best) if b == {d}]"),
+    "farthest": ("the largest number of {edges} that any reachable {one} is away from {one} 0, each by its shortest path", "int", "max($seen.values())", "max(b for b in best if b < far)"),
+    "at": ("the sorted list of all {ones} whose shortest path from {one} 0 has exactly {d} {edges}", "list[int]", "sorted($x for $x, $step in $seen.items() if $step == {d})", "[v for v, b in enumerate(best) if b == {d}]"),
     "within": ("how many {ones} other than {one} 0 can be reached from it by at most {d} {edges}", "int", "sum(1 for $step in $seen.values() if 0 < $step <= {d})", "len([b for b in best[1:] if b <= {d}])"),
-    "sum": ("the sum of the lengths of the shortest ways from {one} 0 to all {ones} that can be reached", "int", "sum($seen.values())", "sum(b for b in best if b < far)"),
-    "list": ("a list with, for each {one}, the number of {edges} on a shortest way from {one} 0, or -1 if there is none", "list[int]", "[$seen.get($x, -1) for $x in range($n)]", "[b if b < far else -1 for b in best]"),
+    "sum": ("the sum of the lengths of the shortest paths from {one} 0 to all {ones} that can be reached", "int", "sum($seen.values())", "sum(b for b in best if b < far)"),
+    "list": ("a list with, for each {one}, the number of {edges} on a shortest path from {one} 0, or -1 if there is none", "list[int]", "[$seen.get($x, -1) for $x in range($n)]", "[b if b < far else -1 for b in best]"),
     "unreachable": ("the sorted list of all {ones} that can't be reached from {one} 0", "list[int]", "[$x for $x in range($n) if $x not in $seen]", "[v for v, b in enumerate(best) if b >= far]"),
 }  # fmt: skip
 
@@ -96,7 +96,7 @@ def _search(core: Core, draws: Draws) -> Draft:
         f"                    best[y] = min(best[y], best[x] + 1)\n    return {by_hand.format(**words)}",
         inputs=lambda dr: _edges(dr, 8, 14),
         edges=((1, []), (4, [(0, 1), (1, 2), (2, 3)]), (6, [(0, 1), (0, 2), (3, 4), (4, 5), (2, 5)])),
-        fill={"n": "n", "edges": name, "y": "neighbour", "x": one},
+        fill={"parts": "$near", "seen": "$distances", "step": "$distance", "left": "$following", "i": "$end_a", "j": "$end_b", "n": "n", "edges": name, "y": "neighbour", "x": one},
         level=2,
     )  # fmt: skip
 
@@ -151,9 +151,9 @@ def _parts(core: Core, draws: Draws) -> Draft:
         else ""
     )
     union = (
-        "def find(boss: list[int], $x: int) -> int:\n    while boss[$x] != $x:\n        $x = boss[$x]\n    return $x\n\n\n"
-        f"$sig\n    boss = list(range($n))\n    for $i, $j in $edges:\n{skip}        boss[find(boss, $i)] = find(boss, $j)\n"
-        "    members = {}\n    for $x in range($n):\n        members.setdefault(find(boss, $x), []).append($x)\n    $parts = list(members.values())\n"
+        "def find(leader: list[int], $x: int) -> int:\n    while leader[$x] != $x:\n        $x = leader[$x]\n    return $x\n\n\n"
+        f"$sig\n    leader = list(range($n))\n    for $i, $j in $edges:\n{skip}        leader[find(leader, $i)] = find(leader, $j)\n"
+        "    members = {}\n    for $x in range($n):\n        members.setdefault(find(leader, $x), []).append($x)\n    $parts = list(members.values())\n"
         f"    return {finish.format(**words)}"
     )
     flood = (
@@ -169,7 +169,7 @@ def _parts(core: Core, draws: Draws) -> Draft:
         given=f"the number `n` of {ones}, numbered from 0 to `n - 1`, and a list `{name}` of pairs of {ones}",
         task=task.format(**words),
         rules=tuple(filter(None, (
-            f"Each {edge} connects both ways, and {ones} are in one group if there is a way between them, directly or over others.",
+            f"Each {edge} connects both ways, and {ones} are in one group if a path leads from one to the other.",
             f"{a(one).capitalize()} without any {edge} is a group of its own.",
             rule.format(**words),
         ))),
@@ -181,7 +181,7 @@ def _parts(core: Core, draws: Draws) -> Draft:
         f"    return {by_hand.format(**words)}",
         inputs=lambda dr: _edges(dr, 9, 10),
         edges=((1, []), (5, [(0, 1), (3, 4)]), (6, [(0, 5), (5, 2), (1, 3)])),
-        fill={"n": "n", "edges": name, "x": one},
+        fill={"parts": "$groups", "kept": "$group", "step": "neighbour", "i": "$end_a", "j": "$end_b", "n": "n", "edges": name, "x": one},
         level=2,
     )  # fmt: skip
 
@@ -191,15 +191,15 @@ COSTS = {
     "toll": ("the sum of the lengths of its {edges}, and {k} more for each of them", "$total + $weight + {k}", "c + (w + {k})", "{}"),
     "largest": ("the largest length among its {edges}", "max($total, $weight)", "sorted((c, w))[1]", "{}"),
     "double": ("the sum of the lengths of its {edges}, where lengths above {k} count twice", "$total + ($weight * 2 if $weight > {k} else $weight)", "c + w + (w if not w <= {k} else 0)", "{}"),
-    "least": ("the sum of the lengths of its {edges}, where none counts less than {k}", "$total + max($weight, {k})", "c + (w, {k})[w < {k}]", "{}"),
+    "least": ("the sum of the lengths of its {edges}, each counted as at least {k}", "$total + max($weight, {k})", "c + (w, {k})[w < {k}]", "{}"),
     "rounded": ("the sum of the lengths of its {edges}, each rounded up to a multiple of {k}", "$total + -(-$weight // {k}) * {k}", "c + (w + {k} - 1) // {k} * {k}", "{}"),
 }  # fmt: skip
 WEIGHTED_GOALS = {
-    "last": ("the lowest cost of a way from {one} 0 to {one} `n - 1`, or -1 if there is none", "int", "$best.get($n - 1, -1)", "cost[n - 1] if cost[n - 1] < far else -1"),
-    "list": ("the list of the lowest costs of a way from {one} 0 to each {one}, -1 where there is none", "list[int]", "[$best.get($x, -1) for $x in range($n)]", "[c if c < far else -1 for c in cost]"),
-    "within": ("how many {ones} can be reached from {one} 0 at a cost of at most {d} ({one} 0 itself counts)", "int", "sum($step <= {d} for $step in $best.values())", "len([c for c in cost if c <= {d}])"),
+    "last": ("the lowest cost of a path from {one} 0 to {one} `n - 1`, or -1 if there is none", "int", "$best.get($n - 1, -1)", "cost[n - 1] if cost[n - 1] < far else -1"),
+    "list": ("the list of the lowest costs of a path from {one} 0 to each {one}, -1 where there is none", "list[int]", "[$best.get($x, -1) for $x in range($n)]", "[c if c < far else -1 for c in cost]"),
+    "within": ("how many {ones} can be reached from {one} 0 at a cost of at most {d} ({one} 0 itself counts)", "int", "sum($total <= {d} for $total in $best.values())", "len([c for c in cost if c <= {d}])"),
     "dearest": ("the {one} that is the dearest to reach from {one} 0, among those that can be reached (the one with the lowest number if there are several)", "int", "max(sorted($best), key=$best.get)", "[v for v, c in enumerate(cost) if c == max(x for x in cost if x < far)][0]"),
-    "total": ("the sum of the lowest costs of ways from {one} 0 to all {ones} that can be reached", "int", "sum($best.values())", "sum(c for c in cost if c < far)"),
+    "total": ("the sum of the lowest costs of paths from {one} 0 to all {ones} that can be reached", "int", "sum($best.values())", "sum(c for c in cost if c < far)"),
 }  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def _cheapest(core: Core, draws: Draws) -> Draft:
         returns=returns,
         given=f"the number `n` of {ones}, numbered from 0 to `n - 1`, and a list `{name}` of tuples (start, end, length)",
         task=task.format(**words),
-        rules=(f"The cost of a way is {cost.format(**words)}.",
+        rules=(f"The cost of a path is {cost.format(**words)}.",
                f"Each {edge} can be used {'from its start to its end only' if directed else 'in both directions'}; lengths are positive.",
                f"Being at {one} 0 costs 0."),
         context=context,
@@ -241,7 +241,7 @@ def _cheapest(core: Core, draws: Draws) -> Draft:
         f"    return {by_hand.format(**words)}",
         inputs=lambda dr: _weighted(dr),
         edges=((1, []), (4, [(0, 1, 4), (1, 2, 3), (0, 2, 9), (2, 3, 1)])),
-        fill={"n": "n", "edges": name, "y": "neighbour", "x": one},
+        fill={"best": "$costs", "left": "$tentative", "total": "$spent", "step": "$price", "i": "$end_a", "j": "$end_b", "n": "n", "edges": name, "y": "neighbour", "x": one},
         level=3,
     )  # fmt: skip
 

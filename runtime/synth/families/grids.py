@@ -61,7 +61,7 @@ def _walk(core: Core, draws: Draws) -> Draft:
         f"            found.append(x)\n    return {by_hand}",
         inputs=lambda d: (_matrix(d, 24, most=5),),
         edges=(([[5]],), ([[1, 12, 3], [4, 15, 6]],)),
-        fill={"g": name, "x": draws.choice(("cell", "value", "x"))},
+        fill={"parts": "$numbers", "low": "$earlier", "high": "$later", "g": name, "x": draws.choice(("cell", "value", "x"))},
         level=1,
     )  # fmt: skip
 
@@ -76,9 +76,9 @@ TURNS = {
     "rotate-rows": ("changed by moving its last row to the top", "{g}[-1:] + {g}[:-1]", "[[g[(r - 1) % h][c] for c in range(w)] for r in range(h)]"),
     "rotate-columns": ("changed by moving the last column to the left side", "[$row[-1:] + $row[:-1] for $row in {g}]", "[[g[r][(c - 1) % w] for c in range(w)] for r in range(h)]"),
     "sort-rows": ("changed by sorting each row in ascending order", "[sorted($row) for $row in {g}]", "[[sorted(g[r])[c] for c in range(w)] for r in range(h)]"),
-    "sort-columns": ("changed by sorting each column in ascending order from the top", "[list($row) for $row in zip(*[sorted($x) for $x in zip(*{g})])]", "[[sorted(g[i][c] for i in range(h))[r] for c in range(w)] for r in range(h)]"),
+    "sort-columns": ("changed by sorting each column in ascending order from the top", "[list($row) for $row in zip(*[sorted(column) for column in zip(*{g})])]", "[[sorted(g[i][c] for i in range(h))[r] for c in range(w)] for r in range(h)]"),
     "running": ("changed by replacing each row by its running totals", "[[sum($row[:$i + 1]) for $i in range(len($row))] for $row in {g}]", "[[sum(g[r][i] for i in range(c + 1)) for c in range(w)] for r in range(h)]"),
-    "differences": ("changed by subtracting from each row except the first the row above it (as it was)", "[{g}[0]] + [[$high - $low for $low, $high in zip($x, $row)] for $x, $row in zip({g}, {g}[1:])]", "[[g[r][c] - (g[r - 1][c] if r else 0) for c in range(w)] for r in range(h)]"),
+    "differences": ("changed by subtracting from each row except the first the row above it (as it was)", "[{g}[0]] + [[$high - $low for $low, $high in zip(upper, lower)] for upper, lower in zip({g}, {g}[1:])]", "[[g[r][c] - (g[r - 1][c] if r else 0) for c in range(w)] for r in range(h)]"),
     **{
         f"times-{k}": (f"changed by multiplying every number by {k}", f"[[{k} * $x for $x in $row] for $row in {{g}}]", f"[[sum([g[r][c]] * {k}) for c in range(w)] for r in range(h)]")
         for k in (2, 3, 5)
@@ -123,7 +123,7 @@ def _turns(core: Core, draws: Draws) -> Draft:
         reference="def reference(g):\n" + "".join(f"    h, w = len(g), len(g[0])\n    g = {other}\n" for _, _, other in steps) + "    return g",
         inputs=lambda d: (_matrix(d, 9),),
         edges=(([[7]],), ([[1, 2, 3], [4, 5, 6]],)),
-        fill={"g": name, "x": "column"},
+        fill={"low": "above", "high": "below", "g": name, "x": "value"},
     )  # fmt: skip
 
 
@@ -137,9 +137,9 @@ LINES = {
 }
 MEASURES = {
     "sum": ("sum", "sum({l})", "sum(v for v in {l})"), "max": ("largest number", "max({l})", "sorted({l})[-1]"),
-    "min": ("smallest number", "min({l})", "sorted({l})[0]"), "spread": ("difference between its largest and smallest number", "max({l}) - min({l})", "sorted({l})[-1] - sorted({l})[0]"),
+    "min": ("smallest number", "min({l})", "sorted({l})[0]"), "spread": ("difference between the largest and the smallest number", "max({l}) - min({l})", "sorted({l})[-1] - sorted({l})[0]"),
     "distinct": ("number of different values", "len(set({l}))", "len([v for n, v in enumerate({l}) if v not in list({l})[:n]])"),
-    "ends": ("sum of its first and last number", "{l}[0] + {l}[-1]", "{l}[0] + list(reversed({l}))[0]"),
+    "ends": ("sum of the first and the last number", "{l}[0] + {l}[-1]", "{l}[0] + list(reversed({l}))[0]"),
     "odd": ("number of odd values", "sum($x % 2 for $x in {l})", "len([v for v in {l} if v & 1])"),
     "alternating": ("alternating sum (first minus second plus third and so on)", "sum({l}[::2]) - sum({l}[1::2])", "sum(v * (-1) ** n for n, v in enumerate({l}))"),
 }  # fmt: skip
@@ -160,11 +160,11 @@ def _line_stats(core: Core, draws: Draws) -> Draft:
             "list[int]",
         ),
         "values": (
-            f"a list with the {words} of each {line}, but only of those {line}s where it {singular(condition)}",
+            f"a list with the {words} of each {line} for which it {singular(condition)}",
             "list[int]",
         ),
         "total": (
-            f"the sum of the values that are the {words} of a {line}, but only of those that {condition.text}",
+            f"the sum of these values: for each {line} its {words}, if it {singular(condition)}",
             "int",
         ),
     }[asked]
@@ -206,7 +206,7 @@ def _line_stats(core: Core, draws: Draws) -> Draft:
         f"        if {condition.other.format(x='v')}:\n            found.append((n, v))\n    return {by_hand}",
         inputs=lambda d: (_matrix(d, d.choice((5, 9, 20)), most=5),),
         edges=(([[5]],), ([[1, 2, 3], [4, 15, 6]],)),
-        fill={"g": name, "x": "value" if name != "value" else "x"},
+        fill={"parts": "$measures", "step": "$measured", "g": name, "x": "value" if name != "value" else "x"},
     )  # fmt: skip
 
 

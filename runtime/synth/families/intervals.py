@@ -18,8 +18,8 @@ AFTER_MERGE = {
     "count": ("the number of {ones} that are left after merging", "int", "len($parts)", "len(blocks)"),
     "total": ("the total length (end minus start) of the merged {ones}", "int", "sum($high - $low for $low, $high in $parts)", "sum(b - a for a, b in blocks)"),
     "longest": ("the length (end minus start) of the longest merged {one}, or 0 if there is none", "int", "max(($high - $low for $low, $high in $parts), default=0)", "sorted([0] + [b - a for a, b in blocks])[-1]"),
-    "gaps": ("the list of the gaps between neighbouring merged {ones}, as tuples (end of one, start of the next)", "list[tuple[int, int]]", "[($low[1], $high[0]) for $low, $high in zip($parts, $parts[1:])]", "[(blocks[n][1], blocks[n + 1][0]) for n in range(len(blocks) - 1)]"),
-    "widest": ("the width of the widest gap between neighbouring merged {ones}, or 0 if there is none", "int", "max(($high[0] - $low[1] for $low, $high in zip($parts, $parts[1:])), default=0)", "max([0] + [blocks[n + 1][0] - blocks[n][1] for n in range(len(blocks) - 1)])"),
+    "gaps": ("the list of the gaps between neighbouring merged {ones}, as tuples (end of one, start of the next)", "list[tuple[int, int]]", "[($earlier[1], $later[0]) for $earlier, $later in zip($parts, $parts[1:])]", "[(blocks[n][1], blocks[n + 1][0]) for n in range(len(blocks) - 1)]"),
+    "widest": ("the width of the widest gap between neighbouring merged {ones}, or 0 if there is none", "int", "max(($later[0] - $earlier[1] for $earlier, $later in zip($parts, $parts[1:])), default=0)", "max([0] + [blocks[n + 1][0] - blocks[n][1] for n in range(len(blocks) - 1)])"),
     "long": ("how many merged {ones} are at least {t} long (end minus start)", "int", "sum($high - $low >= {t} for $low, $high in $parts)", "len([1 for a, b in blocks if not b - a < {t}])"),
 }  # fmt: skip
 KEEP = {
@@ -86,7 +86,7 @@ def _merge(core: Core, draws: Draws) -> Draft:
         f"                    again = True\n                    break\n            if again:\n                break\n    blocks = sorted(blocks)\n    return {by_hand.format(**words)}",
         inputs=lambda d: ([_interval(d) for _ in range(d.integer(0, 7))],),
         edges=(([],), ([(3, 5)],), ([(1, 4), (6, 8), (4, 5), (12, 20)],)),
-        fill={"xs": name},
+        fill={"parts": "$merged", "xs": name},
         level=1,
     )  # fmt: skip
 
@@ -142,7 +142,7 @@ def _coverage(core: Core, draws: Draws) -> Draft:
         f"            if ({other}) and a <= p {'<=' if closed else '<'} b and (p - a) % {step} == 0:\n                cover[p] += 1\n    return {by_hand.format(**words)}",
         inputs=lambda d: ([_interval(d, 9) for _ in range(d.integer(1, 10))],),
         edges=(([],), ([(3, 5)],), ([(1, 4), (2, 8), (4, 4)],)),
-        fill={"xs": name, "x": "point" if name != "point" else "x"},
+        fill={"parts": "$tally", "low": "start", "high": "end", "xs": name, "x": "point" if name != "point" else "x"},
         level=1,
     )  # fmt: skip
 

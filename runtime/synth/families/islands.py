@@ -18,8 +18,8 @@ AREAS = {
 TOUCH = {
     "sides": ("if they share a side", "((0, 1), (1, 0), (0, -1), (-1, 0))", "abs(r - s) + abs(c - d) == 1"),
     "corners": ("if they share a side or a corner", "[($i, $j) for $i in (-1, 0, 1) for $j in (-1, 0, 1) if $i or $j]", "max(abs(r - s), abs(c - d)) == 1"),
-    "rows": ("if they are neighbours in the same row", "((0, 1), (0, -1))", "r == s and abs(c - d) == 1"),
-    "columns": ("if they are neighbours in the same column", "((1, 0), (-1, 0))", "c == d and abs(r - s) == 1"),
+    "rows": ("if they are next to each other in the same row", "((0, 1), (0, -1))", "r == s and abs(c - d) == 1"),
+    "columns": ("if they are next to each other in the same column", "((1, 0), (-1, 0))", "c == d and abs(r - s) == 1"),
     "diagonals": ("if they share a corner and no side", "((1, 1), (1, -1), (-1, 1), (-1, -1))", "abs(r - s) == 1 == abs(c - d)"),
     "knight": ("if they are a knight's move of chess apart", "[($i, $j) for $i in (-2, -1, 1, 2) for $j in (-2, -1, 1, 2) if abs($i) != abs($j)]", "{abs(r - s), abs(c - d)} == {1, 2}"),
 }  # fmt: skip
@@ -94,7 +94,7 @@ def _areas(core: Core, draws: Draws) -> Draft:
         f"    return {by_hand.format(k=k)}",
         inputs=lambda d: (_map(d, full, empty),),
         edges=(([empty * 3],), ([full * 3],)),
-        fill={"g": name, "x": "cell"},
+        fill={"parts": "$areas", "kept": "$area", "i": "$r", "j": "$c", "low": "$r2", "high": "$c2", "g": name, "x": "cell"},
         level=2,
     )  # fmt: skip
 
@@ -116,11 +116,11 @@ MOVES = {
     "long": ("one cell to the right, one cell down, or a knight's jump of two right and one down", ((0, 1), (1, 0), (1, 2))),
 }  # fmt: skip
 CELL_COSTS = {
-    "plain": ("the sum of the numbers in all its cells", "{v}", "{v}"),
-    "step": ("the sum of the numbers in all its cells, and {k} more for each cell", "{v} + {k}", "{k} + {v}"),
-    "odd": ("the sum of the numbers in all its cells, where odd numbers count {k} times", "{v} * ({k} if {v} % 2 else 1)", "{v} * (1, {k})[{v} & 1]"),
-    "cap": ("the sum of the numbers in all its cells, where none counts more than {k}", "min({v}, {k})", "sorted(({v}, {k}))[0]"),
-    "floor": ("the sum of the numbers in all its cells, where none counts less than {k}", "max({v}, {k})", "sorted(({v}, {k}))[1]"),
+    "plain": ("the sum of the numbers in all its cells, the first and the last included", "{v}", "{v}"),
+    "step": ("the sum of the numbers in all its cells, the first and the last included, and {k} more for each cell", "{v} + {k}", "{k} + {v}"),
+    "odd": ("the sum of the numbers in all its cells, the first and the last included, where odd numbers count {k} times", "{v} * ({k} if {v} % 2 else 1)", "{v} * (1, {k})[{v} & 1]"),
+    "cap": ("the sum of the numbers in all its cells, the first and the last included, where none counts more than {k}", "min({v}, {k})", "sorted(({v}, {k}))[0]"),
+    "floor": ("the sum of the numbers in all its cells, the first and the last included, each counted as at least {k}", "max({v}, {k})", "sorted(({v}, {k}))[1]"),
     "away": ("the sum of the distances of the numbers in its cells from {k}", "abs({v} - {k})", "max({v} - {k}, {k} - {v})"),
 }  # fmt: skip
 
@@ -170,15 +170,15 @@ def _grid_path(core: Core, draws: Draws) -> Draft:
         returns="int",
         given=f"a rectangular list of rows `{name}` with integers that are not negative",
         task=f"the {end} cost of a path from the top left cell to {where}",
-        rules=(f"Each move goes {words}; a path stays inside the grid.", f"The cost of a path is {cost}, the first and the last cell included.",
-               *(("A path over jumped cells does not enter them.",) if core["moves"] in ("jumps", "falls", "long", "slides", "both") else ())),
+        rules=(f"Each move goes {words}; a path stays inside the grid.", f"The cost of a path is {cost}.",
+               *(("Cells that are jumped over are not entered.",) if core["moves"] in ("jumps", "falls", "long", "slides", "both") else ())),
         context=draws.choice(("", "", "A robot crosses a field of stones.", "A hiker crosses a map on which each cell says how hard it is.")),
         solutions={"table": table, "memo": memo},
         reference=f"def reference(g):\n    h, w = len(g), len(g[0])\n    found = []\n\n    def go(r, c, spent):\n        if r >= h or c >= w:\n            return\n        v = g[r][c]\n        spent += {other.format(v='v')}\n"
         f"        if {done}:\n            found.append(spent)\n        for down, right in {moves}:\n            go(r + down, c + right, spent)\n\n    go(0, 0, 0)\n    return {'sorted(found)[0]' if end == 'lowest' else 'sorted(found)[-1]'}",
         inputs=lambda d: (_costs(d),),
         edges=(([[3]],), ([[1, 9, 1], [1, 9, 1], [1, 1, 1]],)),
-        fill={"g": name},
+        fill={"i": "$r", "j": "$c", "parts": "$options", "g": name},
         level=2,
     )  # fmt: skip
 

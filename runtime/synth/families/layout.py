@@ -71,7 +71,7 @@ def _grouped(core: Core, draws: Draws) -> Draft:
         f"    text = groups[0]\n    for group in groups[1:]:\n        text += {sep!r} + group\n    text = ({before_hand.format(x='n')}) + text + ({(after_hand or repr('')).format(x='n')}) + {unit!r}\n    while len(text) < {width}:\n        text = {FILLS.get(pad, ' ')!r} + text\n    return text",
         inputs=lambda d: (d.integer(0, 10 ** d.integer(1, 9)) * d.choice((1, 1, -1)),),
         edges=((0,), (-(10**size),), (10**size - 1,), (1234567,)),
-        fill={"n": name},
+        fill={"parts": "$groups", "n": name},
     )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def _columns(core: Core, draws: Draws) -> Draft:
         f"        if (k + 1) % {per} == 0 or k + 1 == len(words):\n            lines.append({decorated})\n            text, n = '', n + 1\n        else:\n            text += ' ' * {gap}\n    return lines",
         inputs=lambda d: ([d.choice(WORDS) for _ in range(d.integer(0, 7))],),
         edges=(([],), (["ox"],), (["apple", "ice", "planet"],)),
-        fill={"words": told.name, "w": told.item},
+        fill={"step": "$line", "parts": "$lines", "j": "start", "words": told.name, "w": told.item},
         level=1,
     )  # fmt: skip
 
@@ -202,7 +202,7 @@ def _wrap(core: Core, draws: Draws) -> Draft:
         f"        if lines and len(wider) <= {width}:\n            lines[-1] = wider\n        elif lines:\n            lines.append({hang!r} + w)\n        else:\n            lines.append(w)\n    return {by_hand}",
         inputs=lambda d: (" ".join(d.choice(WORDS) for _ in range(d.integer(0, 9))),),
         edges=(("",), ("tree",), ("window of a planet",)),
-        fill={"xs": name, "w": "word"},
+        fill={"current": "$line", "parts": "$lines", "xs": name, "w": "word"},
         level=1,
     )  # fmt: skip
 

@@ -10,25 +10,25 @@ PLACES = (
     ("tank", "fill", "drain", "level", "volume", "A water tank is filled and drained."),
     ("card", "load", "pay", "credit", "sum", "A canteen card is loaded and used to pay."),
     ("silo", "store", "take", "stock", "amount", "A farm stores grain in a silo."),
-    ("battery", "charge", "use", "charge level", "energy", "A battery is charged and used."),
-    ("wallet", "earn", "spend", "money", "amount", "A player of a game earns and spends coins."),
+    ("battery", "charge", "use", "level", "energy", "A battery is charged and used."),
+    ("wallet", "earn", "spend", "number of coins", "amount", "A player of a game earns and spends coins."),
 )  # fmt: skip
 CEILINGS = {
     "none": ("", "$total + $x", "t + v"),
     "cap": ("The {level} never exceeds {c}: what is more than that is lost.", "min($total + $x, {c})", "sorted((t + v, {c}))[0]"),
-    "refuse": ("A `{put}` that would raise the {level} above {c} is refused and changes nothing.", "$total + $x if $total + $x <= {c} else $total", "t if t + v > {c} else t + v"),
+    "refuse": ("{a} `{put}` that would raise the {level} above {c} is refused and changes nothing.", "$total + $x if $total + $x <= {c} else $total", "t if t + v > {c} else t + v"),
 }  # fmt: skip
 FLOORS = {
-    "refuse": ("A `{get}` of more than there is, is refused and changes nothing.", "$total - $x if $x <= $total else $total", "t if v > t else t - v"),
-    "part": ("A `{get}` of more than there is takes what is left.", "max($total - $x, 0)", "sorted((t - v, 0))[1]"),
+    "refuse": ("A `{get}` of more than is there is refused and changes nothing.", "$total - $x if $x <= $total else $total", "t if v > t else t - v"),
+    "part": ("A `{get}` of more than is there takes what is left.", "max($total - $x, 0)", "sorted((t - v, 0))[1]"),
     "debt": ("The {level} may fall to -{d}; a `{get}` that would lower it further is refused and changes nothing.", "$total - $x if $total - $x >= -{d} else $total", "t if t - v < -{d} else t - v"),
 }  # fmt: skip
 BOOK_ENDS = {
     "level": ("the {level} at the end", "int", "$total", "path[-1]"),
     "refused": ("the number of operations that do not change the {level}", "int", "sum($low == $high for $low, $high in zip($parts, $parts[1:]))", "len([n for n in range(1, len(path)) if path[n] == path[n - 1]])"),
     "path": ("the list of the values of the {level} after each operation", "list[int]", "$parts[1:]", "path[1:]"),
-    "lowest": ("the lowest value of the {level}, the one at the start included", "int", "min($parts)", "sorted(path)[0]"),
-    "highest": ("the highest value of the {level}, the one at the start included", "int", "max($parts)", "sorted(path)[-1]"),
+    "lowest": ("the lowest {value}{level}, the one at the start included", "int", "min($parts)", "sorted(path)[0]"),
+    "highest": ("the highest {value}{level}, the one at the start included", "int", "max($parts)", "sorted(path)[-1]"),
 }  # fmt: skip
 
 
@@ -38,9 +38,21 @@ def _book(core: Core, draws: Draws) -> Draft:
     floor, d = core["floor"]
     end, start, fee = core["end"], core["start"], core["fee"]
     task, returns, finish, by_hand = (
-        text.format(level=level) if "{" in text else text for text in BOOK_ENDS[end]
+        text.format(
+            level=level, value="" if level.startswith("number") else "value of the "
+        )
+        if "{" in text
+        else text
+        for text in BOOK_ENDS[end]
     )
-    words = {"level": level, "put": put, "get": get, "c": c, "d": d}
+    words = {
+        "level": level,
+        "a": "An" if put[0] in "aeiou" else "A",
+        "put": put,
+        "get": get,
+        "c": c,
+        "d": d,
+    }
     up_rule, up, up_other = (text.format(**words) for text in CEILINGS[ceiling])
     down_rule, down, down_other = (text.format(**words) for text in FLOORS[floor])
     name = draws.choice(("operations", "entries", "log", "transactions"))
@@ -86,7 +98,7 @@ def _book(core: Core, draws: Draws) -> Draft:
         reference=f"def reference(operations):\n    path = [{start}]\n    for kind, v in operations:\n        t = path[-1]\n        if kind[0] == {put[0]!r}:\n            path.append({up_other})\n        else:\n            v = v + {fee}\n            path.append({down_other})\n    return {by_hand}",
         inputs=lambda dr: ([(dr.choice((put, get)), dr.integer(1, 14)) for _ in range(dr.integer(0, 9))],),
         edges=(([],), ([(put, 12), (get, 5)],), ([(get, 9)],)),
-        fill={"xs": name, "x": amount if amount not in ("sum", level) else "value"},
+        fill={"total": ("coins" if thing == "wallet" else level), "parts": "$history", "low": "$earlier", "high": "$later", "xs": name, "x": amount if amount not in ("sum", level) else "value"},
         level=1,
     )  # fmt: skip
 
@@ -167,7 +179,7 @@ def _stock(core: Core, draws: Draws) -> Draft:
         f"            sold, missed = sold + take, missed + n - take\n            if k in held:\n                held[k] = there - take\n    return {by_hand}",
         inputs=lambda dr: (_movements(dr, goods, pack),),
         edges=(([],), ([("in", goods[0], 4), ("out", goods[0], 6), ("out", goods[1], 1)],)),
-        fill={"xs": name, "x": "number", "i": "goods"},
+        fill={"parts": "$held", "xs": name, "x": "number", "i": "goods"},
         level=1,
     )  # fmt: skip
 
@@ -250,7 +262,7 @@ def _circle(core: Core, draws: Draws) -> Draft:
         + f"        step += {grow}\n    return {by_hand}",
         inputs=lambda d: (d.integer(max(1, first + 1), 16),),
         edges=((first + 1,), (first + 2,)),
-        fill={"n": name},
+        fill={"queue": "$circle", "parts": "$gone", "n": name},
         level=2,
     )  # fmt: skip
 

@@ -47,11 +47,16 @@ def _robot(core: Core, draws: Draws) -> Draft:
         code.format(v="$i + right", **numbers),
         code.format(v="$j + up", **numbers),
     )
-    begin = f"    $i, $j = {start[0]}, {start[1]}\n    $parts = [($i, $j)]\n"
-    table = f"MOVES = {steps!r}\n\n\n$sig\n{begin}    for $x in $xs:\n        if $x not in MOVES:\n            continue\n        right, up = MOVES[$x]\n        $i = {x_new}\n        $j = {y_new}\n        $parts.append(($i, $j))\n    return {finish}"
+    begin, keep = f"    $i, $j = {start[0]}, {start[1]}\n", ""
+    if "$parts" in finish:
+        begin, keep = (
+            f"{begin}    $parts = [($i, $j)]\n",
+            "        $parts.append(($i, $j))\n",
+        )
+    table = f"MOVES = {steps!r}\n\n\n$sig\n{begin}    for $x in $xs:\n        if $x not in MOVES:\n            continue\n        right, up = MOVES[$x]\n        $i = {x_new}\n        $j = {y_new}\n{keep}    return {finish}"
     branch = (
         f"$sig\n{begin}    for $x in $xs:\n        right = up = 0\n        if $x == {letters[0]!r}:\n            up = {stride}\n        elif $x == {letters[1]!r}:\n            up = -{stride}\n        elif $x == {letters[2]!r}:\n            right = -{stride}\n        elif $x == {letters[3]!r}:\n            right = {stride}\n        else:\n            continue\n"
-        f"        $i = {x_new}\n        $j = {y_new}\n        $parts.append(($i, $j))\n    return {finish}"
+        f"        $i = {x_new}\n        $j = {y_new}\n{keep}    return {finish}"
     )
     title = who.capitalize()
     classy = (
@@ -75,7 +80,7 @@ def _robot(core: Core, draws: Draws) -> Draft:
         f"        x += (0, 0, -1, 1)[which] * {stride}\n        y += (1, -1, 0, 0)[which] * {stride}\n        path.append(({other.format(v='x', **numbers)}, {other.format(v='y', **numbers)}))\n    return {by_hand}",
         inputs=lambda d: (d.text(d.integer(0, 14), "".join(letters) * 3 + "#"),),
         edges=(("",), ("".join(letters),)),
-        fill={"xs": name, "x": "command"},
+        fill={"i": "x", "j": "y", "parts": "$path", "xs": name, "x": "command"},
         level=1,
     )  # fmt: skip
 
@@ -109,8 +114,15 @@ def _automaton(core: Core, draws: Draws) -> Draft:
         f"ALIVE = {tuple(tuple(map(int, one)) for one in alive)!r}\n\n\ndef advance($row: list[int]) -> list[int]:\n    $result = []\n    for $i in range(len($row)):\n        before = {left}\n        after = {right}\n        $result.append(int((before, $row[$i], after) in ALIVE))\n    return $result\n\n\n"
         f"$sig\n    $row = $xs\n    for _ in range({times}):\n        $row = advance($row)\n    return {finish}"
     )
+    if times == 1:
+        lookup = lookup.replace(
+            "    for _ in range(1):\n        $row = adv", "    $row = adv"
+        )
+        head, body = bits.split("    for _ in range(1):\n")
+        *inner, last = body.split("\n")
+        bits = head + "\n".join([*(line[4:] for line in inner), last])
     return Draft(
-        names=("evolve", "run_automaton", f"{name}_after_{times}", "next_generations", "advance_cells"),
+        names=("evolve", "run_automaton", f"{name}_after_{times}_step{'s' if times > 1 else ''}", "next_generations", "advance_cells"),
         params=(Param(name, "list[int]"),),
         returns=returns,
         given=f"a list `{name}` of cells, each 0 (dead) or 1 (alive)",
@@ -121,7 +133,7 @@ def _automaton(core: Core, draws: Draws) -> Draft:
         reference=f"def reference(cells):\n    for _ in range({times}):\n        if not cells:\n            break\n        wide = {padded}\n        cells = [1 if ''.join(str(c) for c in wide[n:n + 3]) in {alive!r} else 0 for n in range(len(cells))]\n    return {by_hand}",
         inputs=lambda d: (d.integers(d.integer(0, 9), 0, 1),),
         edges=(([],), ([1],), ([0, 0, 1, 0, 0],)),
-        fill={"xs": name, "x": "cell" if name != "cell" else "c"},
+        fill={"left": "$next_row", "result": "$next_row", "xs": name, "x": "cell" if name != "cell" else "c"},
         level=2,
     )  # fmt: skip
 
@@ -138,6 +150,25 @@ MACHINE_ENDS = {
     "changes": ("how often the {d} changes to another state", "int", "sum($low != $high for $low, $high in zip($parts, $parts[1:]))", "len([n for n in range(1, len(path)) if path[n - 1] != path[n]])"),
     "accepts": ("whether the {d} is in the state `{s}` at the end", "bool", "$state == {s!r}", "path[-1] in ({s!r},)"),
 }  # fmt: skip
+
+
+def _what_happens(state: str, row: dict[str, str]) -> str:
+    """Tell where the events lead from a state, those that lead to one place together.
+
+    >>> _what_happens("off", {"push": "on", "pull": "off", "wait": "on"})
+    'In the state `off`, `push` and `wait` lead to `on`, and `pull` changes nothing.'
+    """
+    parts = []
+    for to in dict.fromkeys(row.values()):
+        events = [f"`{event}`" for event, target in row.items() if target == to]
+        who = ", ".join(events[:-1]) + (" and " if events[1:] else "") + events[-1]
+        many = len(events) > 1
+        if to == state:
+            parts.append(f"{who} {'change' if many else 'changes'} nothing")
+        else:
+            parts.append(f"{who} {'lead' if many else 'leads'} to `{to}`")
+    told = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, and {parts[-1]}"
+    return f"In the state `{state}`, {told}."
 
 
 def _state_machine(core: Core, draws: Draws) -> Draft:
@@ -195,19 +226,7 @@ def _state_machine(core: Core, draws: Draws) -> Draft:
         + "        else:\n            continue\n"
     )
     chain = f"$sig\n{begin}    for $x in $xs:\n{branches}{keep[4:]}    return {finish}"
-    sentences = [
-        "In the state `"
-        + state
-        + "`, "
-        + " and ".join(
-            f"`{event}` leads to `{to}`"
-            if to != state
-            else f"`{event}` changes nothing"
-            for event, to in row.items()
-        )
-        + "."
-        for state, row in nested.items()
-    ]
+    sentences = [_what_happens(state, row) for state, row in nested.items()]
     return Draft(
         names=(f"run_{device}", f"{device}_{end}", f"simulate_{device}", f"follow_{name}", "state_machine"),
         params=(Param(name, "list[str]"),),
@@ -219,7 +238,7 @@ def _state_machine(core: Core, draws: Draws) -> Draft:
         reference=f"def reference(events):\n    rules = {[(s, e, t) for (s, e), t in table.items()]!r}\n    path = [{start!r}]\n    for event in events:\n        found = [t for s, e, t in rules if (s, e) == (path[-1], event)]\n        if found:\n            path.append(found[0])\n    return {by_hand}",
         inputs=lambda d: ([d.choice((*(names[e] for e in events), *(names[e] for e in events), "?")) for _ in range(d.integer(0, 9))],),
         edges=(([],), ([names[e] for e in events] * 2,)),
-        fill={"xs": name, "x": "event" if name != "event" else "e"},
+        fill={"parts": "$states", "step": "$target", "low": "$earlier", "high": "$later", "xs": name, "x": "event" if name != "event" else "e"},
         level=1,
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.synth.draws import Draws
-from runtime.synth.family import Core, Draft, Family, Param
+from runtime.synth.family import Core, Draft, Family, Param, UnsuitableError
 from runtime.synth.vocabulary import (
     COUNT_STORIES,
     story,
@@ -36,6 +36,9 @@ def _pairs(core: Core, draws: Draws) -> Draft:
     far, inner, apart = DISTANCES[distance]
     task, returns, start, step, result, by_hand = PAIR_RESULTS[core["result"]]
     k = core["k"]
+    if core["relation"] == "sum-multiple" and k == 1:
+        # Every sum is divisible by 1.
+        raise UnsuitableError
     told = story(draws, COUNT_STORIES)
     test = code.format(x="$xs[$i]", y="$xs[$j]", k=k)
     rules = [
@@ -75,7 +78,7 @@ def _pairs(core: Core, draws: Draws) -> Draft:
         f"    return {by_hand}",
         inputs=lambda d: (d.integers(d.integer(0, 9), 0, 16 + (k > 9) * 12),),
         edges=(([],), ([k, 0],)),
-        fill={"xs": told.name, "x": told.item},
+        fill={"count": ({"sum": "$total", "largest": "$best", "starts": "$positions"}.get(core["result"], "$count")), "low": "$earlier", "high": "$later", "xs": told.name, "x": told.item},
         level=1,
     )  # fmt: skip
 
@@ -153,7 +156,7 @@ def _longest_run(core: Core, draws: Draws) -> Draft:
         + f"    return {expression.replace('$best', 'best')}",
         inputs=lambda d: (d.integers(d.integer(0, 10), 0, 9 + limit),),
         edges=(([],), ([4],), ([1, 2, 3, 1, 2, 3],)),
-        fill={"xs": told.name, "x": told.item},
+        fill={"current": "$run", "xs": told.name, "x": told.item},
         level=1,
     )  # fmt: skip
 

@@ -223,7 +223,7 @@ def _settings(core: Core, draws: Draws) -> Draft:
         params=(Param(name, "str"),),
         returns=returns,
         given=f"a string `{name}` of parts such as `a{eq}1`, separated by {SPELLED[sep]}s" if sep == "\n" else f"a string `{name}` of parts such as `a{eq}1`, with {SPELLED[sep]} between them",
-        task=f"{task} as written in it",
+        task=task,
         rules=tuple(filter(None, (
             f"Each part is a key, `{eq}` and an integer; blanks around keys and values do not count, and empty parts are ignored.",
             rule, broken_rule.format(eq=eq, d=d), key_rule,
@@ -235,7 +235,7 @@ def _settings(core: Core, draws: Draws) -> Draft:
         f"        k = k{key_other}\n        {store_other}\n    return {by_hand}",
         inputs=lambda dr: (_line(dr, eq, sep),),
         edges=(("",), (f"a{eq}1",), (f"a{eq}1{sep} B {eq} 22{sep}{sep}a{eq}5",)),
-        fill={"xs": name, "x": "value", "i": "key"},
+        fill={"step": "$number", "xs": name, "x": "value", "i": "key"},
         level=1,
     )  # fmt: skip
 

@@ -75,7 +75,7 @@ def _partition(core: Core, draws: Draws) -> Draft:
         + f"*{other[2].format(l='others')}]",
         inputs=lambda d: (d.integers(d.integer(0, 9), -9, 24),),
         edges=(([],), ([5, 5, 8],)),
-        fill={"xs": told.name, "x": told.item},
+        fill={"left": "$others", "xs": told.name, "x": told.item},
     )  # fmt: skip
 
 
@@ -182,24 +182,46 @@ def _neighbours(core: Core, draws: Draws) -> Draft:
         "both": "(-1, 1)",
         "near": "(-2, -1, 1, 2)",
     }[side]
+    copy = (
+        f"$sig\n    $result = list($xs)\n    for $i in range(len($xs)):\n"
+        f"        for $j in ({places}):\n            if 0 <= $j < len($xs) and {test}:\n"
+        f"                {step}\n    return $result"
+    )
+    if side in ("left", "right"):
+        # One neighbour needs no loop over neighbours.
+        there = f"$xs[$i {'-' if side == 'left' else '+'} 1]"
+        whole = "range(1, len($xs))" if side == "left" else "range(len($xs) - 1)"
+        copy = (
+            f"$sig\n    $result = list($xs)\n    for $i in {whole}:\n"
+            f"        if {test}:\n            {step}\n    return $result"
+        ).replace("$xs[$j]", there)
+    helper = (
+        f"def neighbours($i: int, size: int) -> list[int]:\n    return [$j for $j in ({places}) if 0 <= $j < size]\n\n\n"
+        f"$sig\n    $result = $xs[:]\n    for $i in range(len($xs)):\n        for $j in neighbours($i, len($xs)):\n"
+        f"            if {test}:\n                {step}\n    return $result"
+    )
+    if side in ("left", "right"):
+        value = step.replace("$result[$i]", "$x").replace("$xs[$j]", "neighbour")
+        sign, operand = value.removeprefix("$x ").split("= ")
+        helper = (
+            "def adjusted($x: int, neighbour: int) -> int:\n"
+            f"    if {condition.code.format(x='neighbour')}:\n        return $x {sign} {operand}\n    return $x\n\n\n"
+            f"$sig\n    $result = $xs[:]\n    for $i in {whole}:\n        $result[$i] = adjusted($xs[$i], {there})\n    return $result"
+        )
     return Draft(
         names=("apply_neighbours", "neighbour_effects", f"adjust_{told.name}", "next_generation"),
         params=(Param(told.name, "list[int]"),),
         returns="list[int]",
         given=f"a list of integers `{told.name}`",
-        task=f"a new list in which every {told.singular} was changed by its neighbours",
+        task=f"a new list in which every {told.singular} is adjusted by its neighbours",
         rules=(
             f"For every {told.singular}, look at {where}, where it exists: if it {singular(condition)}, it {effect}.",
-            "All changes look at the original list, not at values that were already changed.",
+            "All adjustments look at the original list, not at values that were already adjusted.",
         ),
         context=told.context,
         solutions={
-            "copy": f"$sig\n    $result = list($xs)\n    for $i in range(len($xs)):\n"
-            f"        for $j in ({places}):\n            if 0 <= $j < len($xs) and {test}:\n"
-            f"                {step}\n    return $result",
-            "helper": f"def neighbours($i: int, size: int) -> list[int]:\n    return [$j for $j in ({places}) if 0 <= $j < size]\n\n\n"
-            f"$sig\n    $result = $xs[:]\n    for $i in range(len($xs)):\n        for $j in neighbours($i, len($xs)):\n"
-            f"            if {test}:\n                {step}\n    return $result",
+            "copy": copy,
+            "helper": helper,
         },
         reference="def reference(numbers):\n    found = []\n    for i, v in enumerate(numbers):\n"
         f"        for d in {offsets}:\n            j = i + d\n            if j < 0 or j >= len(numbers):\n"

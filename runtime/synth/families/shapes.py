@@ -77,7 +77,7 @@ def _rectangles(core: Core, draws: Draws) -> Draft:
         f"                cover.append(sum(1 for r in rectangles if r[0] <= x and x + 1 <= r[2] and r[1] <= y and y + 1 <= r[3]))\n    return {by_hand.format(**words)}",
         inputs=lambda d: ([_rectangle(d) for _ in range(d.integer(2, 8))],),
         edges=(([],), ([(0, 0, 2, 3), (1, 1, 4, 2)],)),
-        fill={"xs": name, "x": one if one != name else "item"},
+        fill={"parts": "$tally", "low": "left", "high": "right", "i": "x", "j": "y", "xs": name, "x": one if one != name else "item"},
         level=1,
     )  # fmt: skip
 
@@ -141,7 +141,7 @@ def _triangles(core: Core, draws: Draws) -> Draft:
         f"        if all(x + y {'>' if strict == 'strict' else '>='} z for x, y, z in ((a, b, c), (b, c, a), (a, c, b))) and ({other}):\n            found.append((a, b, c))\n    return {by_hand}",
         inputs=lambda d: ([_sides(d) for _ in range(d.integer(0, 7))],),
         edges=(([],), ([(5, 3, 4), (2, 2, 2), (1, 2, 3), (9, 2, 2)],)),
-        fill={"xs": name, "x": "triple" if name != "triple" else "item"},
+        fill={"low": "$side_a", "current": "$side_b", "high": "$side_c", "xs": name, "x": "triple" if name != "triple" else "item"},
     )  # fmt: skip
 
 

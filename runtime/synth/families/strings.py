@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.synth.draws import Draws
-from runtime.synth.family import Core, Draft, Family, Param
+from runtime.synth.family import Core, Draft, Family, Param, UnsuitableError
 from runtime.synth.vocabulary import TEXT_STORIES, story
 
 MIXED = "abcdeiouxyzABEMOZ0123789  .,!-"
@@ -21,6 +21,7 @@ CLASSES = {
     "early": ("letters from the first half of the alphabet (a to m, in either case)", "'a' <= {c}.lower() <= 'm'", "{c}.upper() in list('ABCDEFGHIJKLM')"),
     "spaceless": ("characters other than blanks", "{c} != ' '", "bool({c}.strip())"),
 }  # fmt: skip
+UNCASED = ("digits", "even", "marks")
 TREATMENTS = {
     "remove": ("removed", "", "''"),
     "star": ("replaced by `*`", "'*'", "'*'"),
@@ -56,6 +57,9 @@ def _treat_characters(core: Core, draws: Draws) -> Draft:
     done, new, new_other = TREATMENTS[core["treatment"]]
     where, place, place_other = WHERE[core["where"]]
     end, finish, finish_other = AFTER[core["after"]]
+    if core["treatment"] in ("upper", "swap") and core["class"] in UNCASED:
+        # What has no case can't be given another one.
+        raise UnsuitableError
     told = story(draws, TEXT_STORIES)
     test = test.format(c="$x")
     both = " and ".join(filter(None, (place, f"({test})" if " or " in test else test)))
@@ -172,7 +176,7 @@ def _shift_letters(core: Core, draws: Draws) -> Draft:
         f"        else:\n            {by_hand}\n    return ''.join(found){last}",
         inputs=lambda d: (d.text(d.integer(0, 12), "abcmnxyzAEMNZ09 !"),),
         edges=(("",), ("xyz",), ("Hello, World 42",)),
-        fill={"xs": told.name, "x": told.item},
+        fill={"step": "$places", "xs": told.name, "x": told.item},
         level=1,
     )  # fmt: skip
 
@@ -263,7 +267,7 @@ def _run_lengths(core: Core, draws: Draws) -> Draft:
         f"            if part is not None:\n                found.append(part)\n    return {join!r}.join(found)",
         inputs=lambda d: ("".join(d.choice("abcx") * d.integer(1, 6) for _ in range(d.integer(0, 5))),),
         edges=(("",), ("a",), ("aabbbbc",)),
-        fill={"xs": told.name, "x": "char" if told.name != "char" else "c"},
+        fill={"j": "end", "xs": told.name, "x": "char" if told.name != "char" else "c"},
         level=1,
     )  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from runtime.synth.draws import Draws
-from runtime.synth.family import Core, Draft, Family, Param
+from runtime.synth.family import Core, Draft, Family, Param, UnsuitableError
 from runtime.synth.vocabulary import Condition, conditions
 
 CONDITIONS = conditions(signed=False)
@@ -18,7 +18,7 @@ ORDERS = {
 }  # fmt: skip
 TREE_ENDS = {
     "list": ("the list of the values in `{t}` that {cond}", "list[int]", "$kept", "kept"),
-    "sum": ("the sum of the values in `{t}` that {cond}, each times its place (1, 2, ...) among them", "int", "sum($i * $x for $i, $x in enumerate($kept, 1))", "sum((n + 1) * v for n, v in enumerate(kept))"),
+    "sum": ("the sum of the values in `{t}` that {cond}, each times its place (1, 2, ...) among them", "int", "sum(place * $x for place, $x in enumerate($kept, 1))", "sum((n + 1) * v for n, v in enumerate(kept))"),
     "first": ("the first of the values in `{t}` that {cond}, or -1 if there is none", "int", "$kept[0] if $kept else -1", "(kept + [-1])[0]"),
     "last": ("the last of the values in `{t}` that {cond}, or -1 if there is none", "int", "$kept[-1] if $kept else -1", "([-1] + kept)[-1]"),
     "drops": ("how many of the values in `{t}` that {cond} are followed directly by a smaller one of them", "int", "sum($low > $high for $low, $high in zip($kept, $kept[1:]))", "len([n for n in range(1, len(kept)) if kept[n] < kept[n - 1]])"),
@@ -75,30 +75,31 @@ def _traversal(core: Core, draws: Draws) -> Draft:
         + f"\n\n\ndef reference(tree):\n    found = sorted(places(tree, ''), key=lambda p: rank(p[0]))\n    kept = [x for _, x in found if {condition.other.format(x='x')}]\n    return {by_hand}",
         inputs=lambda d: (_tree(d),),
         edges=((None,), ((5, None, None),), ((8, (3, None, (6, None, None)), (12, None, None)),)),
-        fill={"t": name, "x": "item" if name != "item" else "x", "i": "branch"},
+        fill={"low": "$earlier", "high": "$later", "t": name, "x": "item" if name != "item" else "x", "i": "branch"},
         level=1,
     )  # fmt: skip
 
 
+ROOT = " (the root has depth 0)"
 NODE_FACTS = {
-    "leaf": ("leaves (nodes without children)", "not children", "kids == []"),
-    "inner": ("inner nodes (nodes with children)", "children", "kids != []"),
-    "deep": ("nodes at depth {k} or deeper (the root has depth 0)", "depth >= {k}", "not d < {k}"),
-    "level": ("nodes at depth {k} exactly (the root has depth 0)", "depth == {k}", "d in ({k},)"),
-    "wide": ("nodes with at least {k} children", "len(children) >= {k}", "len(kids) > {k} - 1"),
-    "odd": ("nodes at an odd depth (the root has depth 0)", "depth % 2", "d & 1 == 1"),
-    "even": ("nodes with an even number of children (0 is even)", "len(children) % 2 == 0", "len(kids) in (0, 2, 4, 6)"),
-    "above": ("nodes with a value above {k3}", "value > {k3}", "not v <= {k3}"),
-    "below": ("nodes with a value below {k3}", "value < {k3}", "not v >= {k3}"),
-    "multiple": ("nodes with a value divisible by {k1}", "value % {k1} == 0", "v // {k1} * {k1} == v"),
+    "leaf": ("have no children", "not children", "kids == []"),
+    "inner": ("have children", "children", "kids != []"),
+    "deep": ("lie at depth {k} or deeper (the root has depth 0)", "depth >= {k}", "not d < {k}"),
+    "level": ("lie at depth {k} exactly (the root has depth 0)", "depth == {k}", "d in ({k},)"),
+    "wide": ("have at least {k} children", "len(children) >= {k}", "len(kids) > {k} - 1"),
+    "odd": ("lie at an odd depth (the root has depth 0)", "depth % 2", "d & 1 == 1"),
+    "even": ("have an even number of children (0 is even)", "len(children) % 2 == 0", "len(kids) in (0, 2, 4, 6)"),
+    "above": ("have a value above {k3}", "value > {k3}", "not v <= {k3}"),
+    "below": ("have a value below {k3}", "value < {k3}", "not v >= {k3}"),
+    "multiple": ("have a value divisible by {k1}", "value % {k1} == 0", "v // {k1} * {k1} == v"),
 }  # fmt: skip
 FACT_ENDS = {
     "count": ("the number of", "int", "1", "len(found)"),
     "sum": ("the sum of the values of all", "int", "value", "sum(v for v, d in found)"),
     "depths": ("the sum of the depths of all", "int", "depth", "sum(d for v, d in found)"),
-    "weighted": ("the sum of value times depth over all", "int", "value * depth", "sum(v * d for v, d in found)"),
-    "next": ("the sum of value plus {c} over all", "int", "value + {c}", "sum(v for v, d in found) + {c} * len(found)"),
-    "parity": ("the sum of the remainders of the values after division by {c} of all", "int", "value % {c}", "sum(v - v // {c} * {c} for v, d in found)"),
+    "weighted": ("the sum of the values, each times its depth, of all", "int", "value * depth", "sum(v * d for v, d in found)"),
+    "next": ("the sum of the values, each plus {c}, of all", "int", "value + {c}", "sum(v for v, d in found) + {c} * len(found)"),
+    "parity": ("the sum of the values, each modulo {c}, of all", "int", "value % {c}", "sum(v - v // {c} * {c} for v, d in found)"),
 }  # fmt: skip
 NESTED = (
     ("tree", "a tree `{t}`, a tuple (value, list of subtrees)", ""),
@@ -109,8 +110,21 @@ NESTED = (
 )  # fmt: skip
 
 
+def _are_all_nodes(facts: dict[str, int]) -> bool:
+    """Say whether every node is of one of two kinds.
+
+    >>> _are_all_nodes({"above": 1, "below": 2}), _are_all_nodes({"above": 2, "below": 1})
+    (True, False)
+    """
+    if {"above", "below"} <= set(facts):
+        return facts["below"] > facts["above"]
+    return {"leaf", "inner"} <= set(facts)
+
+
 def _nested(core: Core, draws: Draws) -> Draft:
     *facts, joint = core["facts"]
+    if joint == "or" and _are_all_nodes(dict(facts)):
+        raise UnsuitableError
     end, c = core["end"]
     task, returns, value, by_hand = (
         text.replace("{c}", str(c)) for text in FACT_ENDS[end]
@@ -126,22 +140,24 @@ def _nested(core: Core, draws: Draws) -> Draft:
             ]
         )
     words = (
-        f"{told[0][0]} that are also {told[1][0]}"
-        if joint == "and"
-        else f"{told[0][0]} and {told[1][0]}, each node taken once,"
+        f"nodes that {told[0][0]} {joint} {told[1][0].removeprefix('have ')}"
+        if told[0][0].startswith("have ") and told[1][0].startswith("have ")
+        else f"nodes that {told[0][0]} {joint} that {told[1][0]}"
     )
     test = f"{told[0][1]} {joint} {told[1][1]}"
     other = f"({told[0][2]}) {joint} ({told[1][2]})"
     name, given, context = draws.choice(NESTED)
     recursion = f"def total_of($i: tuple, depth: int) -> int:\n    value, children = $i\n    $total = {value} if {test} else 0\n    for child in children:\n        $total += total_of(child, depth + 1)\n    return $total\n\n\n$sig\n    return total_of($t, 0)"
-    levels = f"$sig\n    $total, depth, $queue = 0, 0, [$t]\n    while $queue:\n        $left = []\n        for value, children in $queue:\n            if {test}:\n                $total += {value}\n            $left.extend(children)\n        $queue = $left\n        depth += 1\n    return $total"
+    counted = "depth" in test + value
+    levels = f"$sig\n    $total, {'depth, ' * counted}$queue = 0, {'0, ' * counted}[$t]\n    while $queue:\n        $left = []\n        for value, children in $queue:\n            if {test}:\n                $total += {value}\n            $left.extend(children)\n        $queue = $left\n{'        depth += 1' + chr(10) if counted else ''}    return $total"
     stack = f"$sig\n    $total, $stack = 0, [($t, 0)]\n    while $stack:\n        (value, children), depth = $stack.pop()\n        if {test}:\n            $total += {value}\n        for child in children:\n            $stack.append((child, depth + 1))\n    return $total"
     return Draft(
         names=(f"{end}_in_{name}", f"measure_{name}", "tree_total", f"summarise_{name}", "collect_nodes"),
         params=(Param(name, "tuple"),),
         returns=returns,
         given=given.format(t=name),
-        task=f"{task} {words}".rstrip(","),
+        # Once is enough.
+        task=f"{task} {words}".replace(ROOT, "", words.count(ROOT) - 1),
         rules=() if name == "tree" and draws.chance(50) else ("Every such tuple is a node; its first entry is the node's value, and the tuples in its list are its children." ,),
         context=context,
         solutions={"recursion": recursion, "levels": levels, "stack": stack},
@@ -149,7 +165,7 @@ def _nested(core: Core, draws: Draws) -> Draft:
         f"def reference(node):\n    found = [(v, d) for v, d, kids in flat(node, 0) if {other}]\n    return {by_hand}",
         inputs=lambda dr: (_bush(dr, 3),),
         edges=(((4, []),), ((7, [(2, []), (5, [(9, []), (6, [])])]),)),
-        fill={"t": name, "i": "node"},
+        fill={"left": "$below", "t": name, "i": "node"},
         level=1,
     )  # fmt: skip
 
@@ -192,10 +208,10 @@ HIERARCHIES = (
 )  # fmt: skip
 GRAFTS = {
     "none": ("", "", "p"),
-    "even": ("Before that, every {one} whose number is positive and divisible by {g} is hung directly below {one} 0.", "0 if $i > 0 and $i % {g} == 0 else $x", "0 if n and n // {g} * {g} == n else p"),
-    "late": ("Before that, every {one} with a number above {g} is hung directly below {one} 0.", "0 if $i > {g} else $x", "p if n <= {g} else 0"),
-    "low": ("Before that, every {one} from number 1 to number {g} is hung directly below {one} 0.", "0 if 0 < $i <= {g} else $x", "0 if n in range(1, {g} + 1) else p"),
-    "chain": ("Before that, every {one} whose number is divisible by {g} and positive is hung below the {one} with the number one lower.", "$i - 1 if $i > 0 and $i % {g} == 0 else $x", "n - 1 if n in range({g}, 99, {g}) else p"),
+    "even": ("Before anything is counted, every {one} whose number is positive and divisible by {g} is hung directly below {one} 0.", "0 if $i > 0 and $i % {g} == 0 else $x", "0 if n and n // {g} * {g} == n else p"),
+    "late": ("Before anything is counted, every {one} with a number above {g} is hung directly below {one} 0.", "0 if $i > {g} else $x", "p if n <= {g} else 0"),
+    "low": ("Before anything is counted, every {one} from number 1 to number {g} is hung directly below {one} 0.", "0 if 0 < $i <= {g} else $x", "0 if n in range(1, {g} + 1) else p"),
+    "chain": ("Before anything is counted, every {one} whose number is divisible by {g} and positive is hung below the {one} with the number one lower.", "$i - 1 if $i > 0 and $i % {g} == 0 else $x", "n - 1 if n in range({g}, 99, {g}) else p"),
 }  # fmt: skip
 
 
@@ -251,7 +267,7 @@ def _parents(core: Core, draws: Draws) -> Draft:
         f"    sizes = [len(b) for b in below]\n    depths = [sum(1 for b in below if n in b) - 1 + {root} for n in range(len(parents))]\n    return {by_hand}",
         inputs=lambda d: ([-1, *(d.below(i) if d.chance(60) else max(0, i - 1 - d.below(2)) for i in range(1, d.integer(1, 9)))],),
         edges=(([-1],), ([-1, 0, 0, 1, 1, 2],)),
-        fill={"xs": name, "x": "above" if name != "above" else "x"},
+        fill={"parts": "$depths", "kept": "$sizes", "row": "$links", "xs": name, "x": "above" if name != "above" else "x"},
         level=1,
     )  # fmt: skip
 

@@ -27,10 +27,10 @@ def _units(core: Core, draws: Draws) -> Draft:
     task, returns = {
         "sum": (f"the sum of all of them in {small}", "int"),
         "longest": (f"the largest of them in {small}, or 0 if there is none", "int"),
-        "list": (f"the list of their values in {small}", "list[int]"),
+        "list": (f"the list of the values in {small}", "list[int]"),
         "above": (f"how many of them are above {limit} {small}", "int"),
         "rounded": (
-            f"the list of their values in {small}, each rounded up to a multiple of {limit}",
+            f"the list of the values in {small}, each rounded up to a multiple of {limit}",
             "list[int]",
         ),
         "excess": (
@@ -73,7 +73,7 @@ def _units(core: Core, draws: Draws) -> Draft:
         f"def reference(texts):\n    found = [value(text) for text in texts]\n    return {by_hand}",
         inputs=lambda d: ([_quantity(d, units, joiner) for _ in range(d.integer(0, 5))],),
         edges=(([],), ([""],), ([example],)),
-        fill={"xs": name, "x": "value"},
+        fill={"parts": "$amounts", "low": "digits", "high": "unit", "xs": name, "x": "value"},
         level=1,
     )  # fmt: skip
 

@@ -203,7 +203,7 @@ def _group_words(core: Core, draws: Draws) -> Draft:
         f"        if len(group) > {least - 1}:\n            found.append((k, {finish.format(g='group')}))\n    return {final}",
         inputs=lambda d: ([d.choice(WORDS) for _ in range(d.integer(0, 9))],),
         edges=(([],), (["egg", "eye", "ash", "ash", "banana"],)),
-        fill={"words": told.name, "w": told.item},
+        fill={"step": "key", "parts": "$groups", "kept": "$members", "words": told.name, "w": told.item},
         level=1,
     )  # fmt: skip
 
