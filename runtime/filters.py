@@ -31,13 +31,15 @@ _FILTERS: TypeAdapter[list[Filter]] = TypeAdapter(list[Filter])
 class DocumentFilter:
     """All the conditions and filters of one source."""
 
-    def __init__(self, where: str, filters: str):
+    def __init__(self, where: str, filters: str, chosen: str | None = None):
         """Build the rules.
 
         Args:
             where: Canonical JSON of the conditions, as in `PlannedSource`.
             filters: Canonical JSON of the filters.
+            chosen: Canonical JSON of what filters chose; see `PlannedSource.chosen`.
         """
+        choices = json.loads(chosen or "{}")
         # Conditions pass through plain JSON: pydantic would read 1 as true.
         conditions = json.loads(where)
         _WHERE.validate_python(conditions)
@@ -47,10 +49,9 @@ class DocumentFilter:
             f"where.{name}": _condition_rule(name, condition)
             for name, condition in conditions.items()
         }
-        self._rules |= {
-            f"filters.{index}.{rule.filter}": build_rule(rule)
-            for index, rule in enumerate(declared)
-        }
+        for index, rule in enumerate(declared):
+            reason = f"filters.{index}.{rule.filter}"
+            self._rules[reason] = build_rule(rule, choices.get(reason, ()))
         self.reasons = (EMPTY, *self._rules)
         """All reasons to drop a document, in the order in which they are looked at."""
 

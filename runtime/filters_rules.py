@@ -6,7 +6,7 @@ a document exactly at a limit is kept on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from runtime.filters_measures import (
     longest_line,
     mean_line_length,
 )
+from runtime.value_counts import text_of
 from specs.filters import (
     AlphanumericFilter,
     ContainsFilter,
@@ -32,6 +33,7 @@ from specs.filters import (
     LicenceFilter,
     LineLengthFilter,
     MeanLineLengthFilter,
+    TopValuesFilter,
 )
 
 
@@ -44,8 +46,15 @@ class Rule(NamedTuple):
     again what `is_kept` measured, so it is for the few that are shown."""
 
 
-def build_rule(rule: Filter) -> Rule:
-    """Build one filter."""
+def build_rule(rule: Filter, chosen: Sequence[Any] = ()) -> Rule:
+    """Build one filter.
+
+    Args:
+        rule: As the spec declares it.
+        chosen: Values that it keeps, of one that chooses by counting.
+    """
+    if isinstance(rule, TopValuesFilter):
+        return _top_values(rule, chosen)
     builders: dict[type[Any], Callable[[Any], Rule]] = {
         LengthFilter: _length,
         LineLengthFilter: _line_length,
@@ -62,7 +71,7 @@ def build_rule(rule: Filter) -> Rule:
 
 def fields_of(rule: Filter) -> frozenset[str]:
     """Return the columns or keys that a filter needs beside the text."""
-    if isinstance(rule, LicenceFilter):
+    if isinstance(rule, LicenceFilter | TopValuesFilter):
         return frozenset({rule.field})
     return frozenset()
 
@@ -185,6 +194,23 @@ def _licence(rule: LicenceFilter) -> Rule:
         if not licences:
             return f"no licence in {rule.field!r}"
         return f"not allowed: {', '.join(sorted(licences - allowed))}"
+
+    return Rule(is_kept, measured)
+
+
+def _top_values(rule: TopValuesFilter, chosen: Sequence[Any]) -> Rule:
+    kept = frozenset(map(text_of, chosen))
+
+    def is_kept(document: Document) -> bool:
+        assert kept, "what a filter keeps is counted before anything is read by it"
+        text = text_of(document.fields.get(rule.field))
+        return text is not None and text in kept
+
+    def measured(document: Document) -> str:
+        text = text_of(document.fields.get(rule.field))
+        if text is None:
+            return f"no value in {rule.field!r}"
+        return f"{rule.field} is {text}, not among the {len(kept):,} most frequent"
 
     return Rule(is_kept, measured)
 

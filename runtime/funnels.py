@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
+from runtime.choosing import make_choices
 from runtime.deduplication.run import deduplicate
 from runtime.funnel import Funnel, agrees, funnel_path
 from runtime.prepare import builders_of
@@ -138,8 +139,9 @@ def _kept_funnel(builder: StoreBuilder) -> Funnel | None:
 def _read_again(builders: list[StoreBuilder], progress: Listener) -> None:
     """Make the funnels of stores from the pinned files."""
     plan, lock, workspace = builders[0].plan, builders[0].lock, builders[0].workspace
+    # Whoever needs room may have deleted what was counted, and dropped as duplicates.
+    make_choices(plan, lock, workspace, progress=progress)
     if plan.deduplicate is not None:
-        # Whoever needs room may have deleted what was dropped as a duplicate.
         deduplicate(plan, lock, workspace, num_workers=None, progress=progress)
     jobs = [(builder, job) for builder in builders for job in builder.jobs()]
     parts: dict[str, dict[int, str]] = {builder.name: {} for builder in builders}

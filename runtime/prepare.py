@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.choosing import make_choices
 from runtime.deduplication.run import deduplicate
 from runtime.folder_lock import folder_lock
 from runtime.pinned import check_covers, check_pinned
@@ -19,6 +20,7 @@ from runtime.store_builder import StoreBuilder, build_stores, default_num_worker
 from runtime.store_format import MANIFEST
 from runtime.store_identity import store_folder, store_identity, tokenizer_identity
 from runtime.token_store import read_manifest, sha256_of
+from runtime.value_counts import Choice
 from runtime.watched import WatchedFiles
 from runtime.workers import WorkerPool
 from specs.errors import InputError, Problem
@@ -61,6 +63,8 @@ class SourceSummary:
     corrupt: int
     train: SplitSummary
     heldout: SplitSummary
+    choices: dict[str, Choice]
+    """Reason of a filter that chose by counting -> what it keeps."""
 
 
 def prepare(
@@ -96,6 +100,7 @@ def prepare(
     ):
         watched = WatchedFiles(workspace, lock.paths)
         check_pinned(experiment, lock, workspace)
+        make_choices(plan, lock, workspace, num_workers, progress)
         if plan.deduplicate is not None:
             deduplicate(
                 plan, lock, workspace, num_workers=num_workers, progress=progress
@@ -134,6 +139,7 @@ def summarise(lock: Lock, workspace: Path) -> tuple[SourceSummary, ...]:
                 corrupt=manifest.corrupt,
                 train=splits["train"],
                 heldout=splits["heldout"],
+                choices=manifest.choices,
             )
         )
     return tuple(summaries)

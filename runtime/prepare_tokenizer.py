@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from runtime.choices import chosen_source
 from runtime.keys import key
 from runtime.progress import Listener, Progress
 from runtime.shards import RowRange, plan_shards
@@ -109,7 +110,9 @@ def _training_job(
     shares = tokenizer_shares(experiment)
     return TrainingJob(
         sources={
-            name: _sampled_source(name, plan, lock, int(share * training.sample_bytes))
+            name: _sampled_source(
+                name, plan, lock, workspace, int(share * training.sample_bytes)
+            )
             for name, share in shares.items()
         },
         vocab_size=experiment.tokenizer.vocab_size,
@@ -119,9 +122,9 @@ def _training_job(
 
 
 def _sampled_source(
-    name: str, plan: Plan, lock: Lock, sample_bytes: int
+    name: str, plan: Plan, lock: Lock, workspace: Path, sample_bytes: int
 ) -> SampledSource:
-    planned = plan.sources[name]
+    planned = chosen_source(name, plan, lock, workspace)
     files = lock.inputs[plan.input_of(name)].files
     shards = list(enumerate(plan_shards(files, planned.format)))
 

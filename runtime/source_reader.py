@@ -76,23 +76,45 @@ class SourceReader:
         planned: PlannedSource,
         workspace: Path,
         duplicates: Mapping[tuple[str, int], str] | None = None,
+        columns: frozenset[str] = frozenset(),
     ):
         """Build the filters once.
 
         Args:
-            planned: The source's part of the plan.
+            planned: The source's part of the plan, with what its filters chose.
             workspace: The folder that file names are relative to.
             duplicates: File and number of documents that pass the filters, and are
                 dropped for a reason of another kind.
+            columns: Keys or columns that documents have beside what filters need.
         """
         self._duplicates = duplicates or {}
         self._planned = planned
         self._workspace = workspace
-        self._filter = DocumentFilter(planned.where, planned.filters)
+        self._filter = DocumentFilter(planned.where, planned.filters, planned.chosen)
+        self._columns = self._filter.columns | columns
         self._splitter = Splitter(holdout=planned.holdout, reserve=planned.reserve)
 
     def read(self, ranges: Iterable[Rows], tally: Tally) -> Iterator[Kept]:
         """Yield the documents that count and add up the others.
+
+        Raises:
+            InputError: As `passing`.
+        """
+        for index, found in self.passing(ranges, tally):
+            text = found.text.encode("utf-8")
+            split = self._splitter.split_of(text)
+            duplicate = self._duplicates.get((found.file, found.number))
+            if duplicate is not None and split != "reserved":
+                tally.drop(duplicate, found, text, lambda: None)
+                continue
+            tally.put(split, found, text)
+            if split != "reserved":
+                yield Kept(text, split, index, found.number)
+
+    def passing(
+        self, ranges: Iterable[Rows], tally: Tally
+    ) -> Iterator[tuple[int, Document]]:
+        """Yield the documents that pass the filters, with the index of their range.
 
         Raises:
             InputError: Rows are corrupt and the source does not skip those; raised at
@@ -108,9 +130,8 @@ class SourceReader:
                     if len(problems) == MAX_PROBLEMS:
                         raise InputError(problems)
                     continue
-                kept = self._kept(found, index, tally)
-                if kept is not None:
-                    yield kept
+                if self._passes(found, tally):
+                    yield index, found
         if problems:
             raise InputError(problems)
 
@@ -123,21 +144,14 @@ class SourceReader:
         """
         return next(self._rows(Rows(file, number - 1, number)), None)
 
-    def _kept(self, found: Document, index: int, tally: Tally) -> Kept | None:
+    def _passes(self, found: Document, tally: Tally) -> bool:
         tally.read += 1
-        text = found.text.encode("utf-8")
         reason = self._filter.reason_to_drop(found)
-        if reason is not None:
-            measured = functools.partial(self._filter.measured, reason, found)
-            tally.drop(reason, found, text, measured)
-            return None
-        split = self._splitter.split_of(text)
-        duplicate = self._duplicates.get((found.file, found.number))
-        if duplicate is not None and split != "reserved":
-            tally.drop(duplicate, found, text, lambda: None)
-            return None
-        tally.put(split, found, text)
-        return None if split == "reserved" else Kept(text, split, index, found.number)
+        if reason is None:
+            return True
+        measured = functools.partial(self._filter.measured, reason, found)
+        tally.drop(reason, found, found.text.encode("utf-8"), measured)
+        return False
 
     def _rows(self, rows: Rows) -> Iterator[Document | Corrupt]:
         file_format = format_of(rows.file, self._planned.format)
@@ -147,7 +161,7 @@ class SourceReader:
             rows,
             file_format=file_format,
             reader=build_reader(self._planned.reader, self._planned.field, file_format),
-            columns=self._filter.columns,
+            columns=self._columns,
         )
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.choices import choices_of, chosen_source
 from runtime.deduplication.folders import drops_folder, drops_path
 from runtime.funnel import build_funnel, funnel_path
 from runtime.keys import key
@@ -83,7 +84,7 @@ class StoreBuilder:
 
     def jobs(self) -> list[ShardJob]:
         """Return a job for every shard of the store, done or not."""
-        planned = self.plan.sources[self.name]
+        planned = chosen_source(self.name, self.plan, self.lock, self.workspace)
         shards = plan_shards(self._input.files, planned.format)
         return [
             ShardJob(
@@ -144,6 +145,7 @@ class StoreBuilder:
             dropped=dict(sorted(dropped.items())),
             reserved=sum(result.reserved for result in results),
             corrupt=sum(result.corrupt for result in results),
+            choices=choices_of(self.name, self.plan, self.lock, self.workspace),
         )
         # Before the manifest, so that a store that is complete has its funnel.
         self.keep_funnel(manifest, [result.funnel for result in results])

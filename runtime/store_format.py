@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from runtime.value_counts import Choice
 from specs.base import Value
 
 STORE_VERSION = 1
@@ -99,6 +100,10 @@ class Manifest(Value):
     dropped: dict[str, int]
     reserved: int
     corrupt: int
+    choices: Annotated[
+        dict[str, Choice], Field(exclude_if=lambda found: not found)
+    ] = {}
+    """Reason of a filter that chooses by counting -> what it keeps."""
 
     def files_of(self, *splits: str) -> list[FileRecord]:
         """Return the files of some splits."""

@@ -154,6 +154,10 @@ class Source(SpecValue):
         if self.format in ("text", "notebook") and self.where:
             what = f"documents of the format {self.format} have no fields to go by"
             raise broken(what, "delete it, or use another format", "where")
+        for index, rule in enumerate(self.filters):
+            if self.format in ("text", "notebook") and rule.filter == "top_values":
+                what = f"documents of the format {self.format} have no fields to count"
+                raise broken(what, "delete it", "filters", index)
         return self
 
     @model_validator(mode="after")

@@ -150,6 +150,22 @@ class LicenceFilter(SpecValue):
         return self
 
 
+class TopValuesFilter(SpecValue):
+    """Keeps documents with the most frequent values of a field, such as languages."""
+
+    filter: Literal["top_values"]
+    """Names the filter."""
+    field: Annotated[FieldName, Field(examples=["lang"])]
+    """Column or key with the value: a text, a truth or a whole number. A document
+    without one is dropped."""
+    count: Annotated[Whole, Field(examples=[25])]
+    """Values kept: those of most documents, of all that pass `where` and the filters
+    before this one. Ties go to the value that comes first by the code points of its
+    name."""
+    version: Literal[1] = 1
+    """Of the rule."""
+
+
 Filter = Annotated[
     LengthFilter
     | LineLengthFilter
@@ -159,6 +175,7 @@ Filter = Annotated[
     | FloatNumbersFilter
     | DomainListFilter
     | EncodedDataFilter
-    | LicenceFilter,
+    | LicenceFilter
+    | TopValuesFilter,
     Field(discriminator="filter"),
 ]

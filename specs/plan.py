@@ -125,6 +125,9 @@ class PlannedSource(Value):
     """Canonical JSON of the reader; null: a row's text is its field."""
     pinned_as: Annotated[str | None, Field(exclude_if=_is_absent)] = None
     """The source that this is a subset of, whose files it shares."""
+    chosen: Annotated[str | None, Field(exclude_if=_is_absent)] = None
+    """Canonical JSON: reason of a filter that chooses by counting -> the values that it
+    keeps. Never in a plan: for reading, once the pinned files are counted."""
 
 
 class PlannedNear(Value):

@@ -99,7 +99,14 @@ _ORDER = (
     *("Deduplication", "NearDuplicates"),
     *("LengthFilter", "LineLengthFilter", "MeanLineLengthFilter", "AlphanumericFilter"),
     *("ContainsFilter", "FloatNumbersFilter", "DomainListFilter", "EncodedDataFilter"),
-    *("LicenceFilter", "CommitReader", "NotebookReader", "ThreadReader", "IssueReader"),
+    *(
+        "LicenceFilter",
+        "TopValuesFilter",
+        "CommitReader",
+        "NotebookReader",
+        "ThreadReader",
+        "IssueReader",
+    ),
     *(
         "Batch",
         "Parallel",

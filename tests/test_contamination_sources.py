@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from contamination_cases import Study, make_study, rows_of, task_of
 from data_workspace import sentences
+from here_pool import HerePool
 
 import runtime.shards
 from codemix_cli.contamination_text import told_contamination
@@ -32,7 +31,6 @@ from runtime.prepared import open_stores
 from runtime.progress import Progress
 from runtime.splits import Splitter
 from runtime.tokenizer import load_tokenizer, tokenizer_path
-from runtime.workers import Done, Failed
 from specs.errors import InputError
 
 PLANTED = "Which river did the old ferryman cross by night, and for whom did he wait?"
@@ -71,26 +69,6 @@ def find(study: Study, num_workers: int = 1) -> FoundQuestions:
 
 def reports(found: FoundQuestions) -> tuple[bytes, list[bytes]]:
     return found.report().to_bytes(), [one.to_bytes() for one in found.documents()]
-
-
-class HerePool:
-    """Does the jobs in this process; starting one takes longer than a small scan."""
-
-    def __init__(self, module: str, **_: object):
-        self._handle = importlib.import_module(module).load()
-
-    def __enter__(self) -> HerePool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def run(self, jobs: Sequence[Any]) -> Iterator[Done | Failed]:
-        for index, job in enumerate(jobs):
-            try:
-                yield Done(index, self._handle(job, lambda _: None))
-            except InputError as error:
-                yield Failed(index, error.problems)
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from codemix_cli.choices_text import choices_text
 from codemix_cli.deduplication_text import told_deduplication
 from codemix_cli.output import Command, Result, table
 from codemix_cli.progress import listener, open_meter
@@ -28,7 +29,8 @@ def command(spec: Path, workers: int | None) -> Result:
 
     Trains the tokenizer where the spec says so, applies filters, splits off the
     held-out documents, drops duplicates where the spec says so, and writes one token
-    store per source. What is there already is not done again.
+    store per source. What is there already is not done again. Where a filter keeps the
+    most frequent values of a field, they are counted first, and told at the end.
     """
     from runtime.deduplication.folders import read_report
     from runtime.prepare import prepare, summarise
@@ -51,7 +53,7 @@ def command(spec: Path, workers: int | None) -> Result:
     return Result(
         data={
             "tokenizer_sha256": lock.tokenizer_sha256,
-            "sources": [dataclasses.asdict(source) for source in sources],
+            "sources": [_data(source) for source in sources],
             "deduplicated": told,
         },
         text=_told(sources, told),
@@ -67,9 +69,15 @@ HEADER = [
 
 def _told(sources: Sequence[SourceSummary], deduplicated: dict[str, Any] | None) -> str:
     text = table([HEADER, *map(_row, sources)], right=range(1, len(HEADER)))
+    text += choices_text(sources)
     if deduplicated is None:
         return text
     return f"{text}\n\n{told_deduplication(deduplicated)}"
+
+
+def _data(source: SourceSummary) -> dict[str, Any]:
+    choices = {reason: choice.to_json() for reason, choice in source.choices.items()}
+    return {**dataclasses.asdict(source), "choices": choices}
 
 
 def _row(source: SourceSummary) -> list[str]:

@@ -7,10 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from evals.contamination.jobs import ScanJob, SourceJobs, plan_scan, results_folder
+from evals.contamination.jobs import (
+    ScanJob,
+    SourceJobs,
+    is_prepared,
+    plan_scan,
+    results_folder,
+)
 from evals.contamination.needles import QuestionIndex
 from evals.contamination.results import read_findings, write_index
 from evals.contamination.scan import Findings
+from runtime.choosing import make_choices
 from runtime.progress import Listener, Progress
 from runtime.workers import Done, Event, Failed, WorkerPool
 from specs.errors import InputError, Problem
@@ -59,6 +66,12 @@ def scan_sources(
         InputError: A source is neither prepared nor pinned, or its documents are
             corrupt; what is done is kept.
     """
+    read_as_text = [
+        name
+        for name in plan.sources
+        if plan.input_of(name) in lock.inputs and not is_prepared(name, lock, workspace)
+    ]
+    make_choices(plan, lock, workspace, num_workers, progress, sources=read_as_text)
     sources = plan_scan(index, plan, lock, workspace)
     jobs = [job for source in sources for job in source.jobs]
     write_index(results_folder(workspace, index.digest), index)

@@ -13,6 +13,7 @@ from typing import Literal
 
 from evals.contamination.needles import QuestionIndex
 from evals.contamination.scan import SCAN_VERSION
+from runtime.choices import chosen_source
 from runtime.shards import RowRange, plan_shards
 from runtime.store_format import MANIFEST
 from runtime.store_identity import rules_of, store_folder
@@ -146,11 +147,12 @@ def _text(name: str, index: str, plan: Plan, lock: Lock, workspace: Path) -> Sou
     planned = plan.sources[name]
     rules = rules_of(planned)
     files = [[file.path, file.sha256] for file in pinned.files]
+    chosen = chosen_source(name, plan, lock, workspace)
     shards = plan_shards(pinned.files, planned.format)
     jobs = []
     for ranges in shards:
         shard = TextShard(
-            planned=planned,
+            planned=chosen,
             files=tuple(file.path for file in pinned.files),
             ranges=ranges,
         )

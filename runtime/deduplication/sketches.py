@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runtime.choices import chosen_source
 from runtime.deduplication.catalogue import Catalogue, catalogue_of
 from runtime.deduplication.folders import sketch_path
 from runtime.deduplication.sketch import (
@@ -27,7 +28,7 @@ def shards_of(
 ) -> list[SketchedShard]:
     """Return the shards of a source, as they are tokenised too."""
     assert plan.deduplicate is not None
-    planned = plan.sources[name]
+    planned = chosen_source(name, plan, lock, workspace)
     pinned = lock.inputs[plan.input_of(name)]
     shards = plan_shards(pinned.files, planned.format)
     return [
