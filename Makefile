@@ -85,6 +85,7 @@ format: setup
 
 bench: setup-bench setup-levanter
 	$(BIN)/python bench/train_step.py --size cpu-small cpu-medium
+	$(BIN)/python bench/prepare.py
 	$(BIN)/python bench/input.py
 	$(BIN)/python bench/loop.py --size debug cpu-small
 	$(BIN)/python bench/recording.py
