@@ -15,7 +15,8 @@ from runtime.deduplication.run import deduplicate
 from runtime.funnel import Funnel, agrees, funnel_path
 from runtime.prepare import builders_of
 from runtime.progress import Listener, ignore_progress
-from runtime.store_builder import ShardMeter, StoreBuilder, default_num_workers
+from runtime.shard_meter import ShardMeter
+from runtime.store_builder import StoreBuilder, default_num_workers
 from runtime.store_identity import store_folder
 from runtime.token_store import read_manifest
 from runtime.workers import Done, Failed, WorkerPool
@@ -145,7 +146,8 @@ def _read_again(builders: list[StoreBuilder], progress: Listener) -> None:
         deduplicate(plan, lock, workspace, num_workers=None, progress=progress)
     jobs = [(builder, job) for builder in builders for job in builder.jobs()]
     parts: dict[str, dict[int, str]] = {builder.name: {} for builder in builders}
-    meter = ShardMeter("read", [job for _, job in jobs], builders, progress)
+    sizes = {builder.name: builder.num_input_bytes for builder in builders}
+    meter = ShardMeter("read", [job for _, job in jobs], sizes, progress)
     num_workers = default_num_workers(sum(one.num_input_bytes for one in builders))
     problems: list[Problem] = []
     with WorkerPool("runtime.funnel_task", num_workers=num_workers, environ={}) as pool:

@@ -6,6 +6,7 @@ trusts them. All differences are reported at once, each with what mends it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ledger.dvc_files import Tracked
@@ -63,8 +64,17 @@ def check_pinned(
     lock: Lock,
     workspace: Path,
     progress: Listener = ignore_progress,
+    *,
+    not_needed: Collection[str] = (),
 ) -> tuple[Problem, ...]:
     """Read all pinned bytes and compare them with the lock.
+
+    Args:
+        experiment: The spec.
+        lock: Its lock.
+        workspace: Where the files are.
+        progress: Told how far it is.
+        not_needed: Inputs of the lock that are not looked at.
 
     Returns:
         What is no obstacle here but would be elsewhere: bytes that are in the workspace
@@ -76,10 +86,21 @@ def check_pinned(
     check_covers(experiment, lock)
     checker = _Checker(lock, workspace, progress)
     for wanted in inputs_of(experiment, lock.benchmarks):
-        checker.check(wanted, lock.inputs[wanted.key])
+        if wanted.key not in not_needed:
+            checker.check(wanted, lock.inputs[wanted.key])
     if checker.problems:
         raise InputError(checker.problems)
     return tuple(checker.notes)
+
+
+def absent_sources(lock: Lock, workspace: Path) -> set[str]:
+    """Return the sources of a lock of which no file is in the workspace."""
+    return {
+        key
+        for key, pinned in lock.inputs.items()
+        if key.startswith("sources.") or key == "tokenizer"
+        if not any((workspace / file.path).exists() for file in pinned.files)
+    }
 
 
 class _Checker:

@@ -16,10 +16,12 @@ from runtime.folder_lock import folder_lock
 from runtime.pinned import check_covers, check_pinned
 from runtime.prepare_tokenizer import known_tokenizer, make_tokenizer
 from runtime.progress import Listener, ignore_progress
+from runtime.shared_stores import has_tokenizer, is_there, share_stores
 from runtime.store_builder import StoreBuilder, build_stores, default_num_workers
 from runtime.store_format import MANIFEST
 from runtime.store_identity import store_folder, store_identity, tokenizer_identity
 from runtime.token_store import read_manifest, sha256_of
+from runtime.tokenizer import tokenizer_path
 from runtime.value_counts import Choice
 from runtime.watched import WatchedFiles
 from runtime.workers import WorkerPool
@@ -27,6 +29,7 @@ from specs.errors import InputError, Problem
 from specs.experiment import Experiment
 from specs.lock import Lock, LockedStore
 from specs.plan import Plan
+from specs.stores import Stores
 
 WORKER_ENVIRON = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -94,9 +97,11 @@ def prepare(
             what came out differs from what the lock says came out before.
     """
     check_covers(experiment, lock)
+    stores = experiment.stores
     sha256 = known_tokenizer(experiment, plan, lock, workspace)
     if sha256 is None or not all(
-        builder.is_complete for builder in builders_of(plan, lock, workspace, sha256)
+        is_there(builder, lock)
+        for builder in builders_of(plan, lock, workspace, sha256, stores)
     ):
         watched = WatchedFiles(workspace, lock.paths)
         check_pinned(experiment, lock, workspace)
@@ -110,10 +115,12 @@ def prepare(
             sha256 = sha256 or make_tokenizer(
                 experiment, plan, lock, workspace, watched, progress
             )
-            builders = builders_of(plan, lock, workspace, sha256)
+            builders = builders_of(plan, lock, workspace, sha256, stores)
             _build(builders, pool, watched, progress)
     identity = tokenizer_identity(experiment, plan, lock)
-    builders = builders_of(plan, lock, workspace, sha256)
+    builders = builders_of(plan, lock, workspace, sha256, stores)
+    if stores is not None:
+        share_stores(stores, builders, tokenizer_path(workspace, sha256))
     return _filled_in(lock, identity, sha256, builders)
 
 
@@ -145,8 +152,29 @@ def summarise(lock: Lock, workspace: Path) -> tuple[SourceSummary, ...]:
     return tuple(summaries)
 
 
+def are_shared(experiment: Experiment, plan: Plan, lock: Lock, workspace: Path) -> bool:
+    """Tell whether everything that a lock says was prepared is here or in the bucket.
+
+    What is in the bucket is taken over, so that no document is needed here.
+
+    Raises:
+        InputError: The bucket can't be read, or has something else.
+    """
+    stores, sha256 = experiment.stores, lock.tokenizer_sha256
+    if stores is None or sha256 is None:
+        return False
+    builders = builders_of(plan, lock, workspace, sha256, stores)
+    return has_tokenizer(stores, workspace, sha256) and all(
+        is_there(builder, lock) for builder in builders
+    )
+
+
 def builders_of(
-    plan: Plan, lock: Lock, workspace: Path, tokenizer_sha256: str
+    plan: Plan,
+    lock: Lock,
+    workspace: Path,
+    tokenizer_sha256: str,
+    stores: Stores | None = None,
 ) -> list[StoreBuilder]:
     """Return a builder for the token store of every source, by name."""
     return [
@@ -157,6 +185,7 @@ def builders_of(
             lock=lock,
             workspace=workspace,
             tokenizer_sha256=tokenizer_sha256,
+            stores=stores,
         )
         for name in sorted(plan.sources)
     ]

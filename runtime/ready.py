@@ -15,8 +15,8 @@ from runtime.benchmarks import Declare, check_declared, nothing_declared
 from runtime.fetch import fetch_missing
 from runtime.permutation import Ints
 from runtime.pin import pin
-from runtime.pinned import check_pinned
-from runtime.prepare import prepare
+from runtime.pinned import absent_sources, check_pinned
+from runtime.prepare import are_shared, prepare
 from runtime.prepared import Prepared, open_prepared
 from runtime.processes import Processes
 from runtime.progress import Listener, ignore_progress
@@ -178,8 +178,13 @@ def _made_ready(
     progress: Listener,
 ) -> Ready:
     plan = plan_experiment(experiment)
-    fetch_missing(lock, workspace, progress)
-    check_pinned(experiment, lock, workspace, progress)
+    not_needed = set()
+    if are_shared(experiment, plan, lock, workspace):
+        # Tokens are read in place. What is here all the same is looked at as ever.
+        not_needed = absent_sources(lock, workspace)
+    inputs = {key: lock.inputs[key] for key in lock.inputs.keys() - not_needed}
+    fetch_missing(lock.model_copy(update={"inputs": inputs}), workspace, progress)
+    check_pinned(experiment, lock, workspace, progress, not_needed=not_needed)
     lock = prepare(experiment, plan, lock, workspace, progress=progress)
     return _opened(experiment, raw_spec, lock, workspace)
 

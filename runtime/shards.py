@@ -50,6 +50,8 @@ class ShardJob(Value):
     workspace: str
     folder: str
     """The store's folder."""
+    location: str | None
+    """Where finished files are moved to; null: they stay in the folder."""
     tokenizer: str
     """The SentencePiece model."""
     drops: str | None = None

@@ -38,6 +38,16 @@ class Storage(Protocol):
             OSError: It is not there, or shorter.
         """
 
+    def read_many(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Read ranges of files, several at a time where that is faster.
+
+        Args:
+            ranges: Name, start and stop of each.
+
+        Raises:
+            OSError: One is not there, or shorter.
+        """
+
     def write(self, name: str, pieces: Sequence[Piece]) -> None:
         """Write a whole file, one piece after the other.
 
@@ -67,6 +77,10 @@ class Folder:
             file.seek(start)
             data = file.read(-1 if stop is None else stop - start)
         return _whole(name, data, start, stop)
+
+    def read_many(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Read one after the other: a disk is not slow to answer."""
+        return [self.read(*one) for one in ranges]
 
     def write(self, name: str, pieces: Sequence[Piece]) -> None:
         """Write, and bring the bytes and then the name to the disk."""
@@ -100,10 +114,15 @@ class Folder:
 class Bucket:
     """A part of a bucket, by TensorStore."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, max_retries: int | None = None) -> None:
         """Open `s3://bucket/path` or `gs://bucket/path`.
 
         Credentials are found where the cloud's own tools find them.
+
+        Args:
+            location: The part of the bucket.
+            max_retries: Of each request, first after a second, then after twice as
+                long, up to 32 seconds; None: TensorStore's own, a quarter of an hour.
 
         Raises:
             InputError: The bucket can't be reached.
@@ -116,6 +135,10 @@ class Bucket:
             "bucket": parts.netloc,
             "path": parts.path.strip("/") + "/",
         }
+        if max_retries is not None:
+            retries = {"max_retries": max_retries}
+            names = ("s3_request_retries", "gcs_request_retries")
+            spec["context"] = dict.fromkeys(names, retries)
         endpoint = os.environ.get("AWS_ENDPOINT_URL")
         if parts.scheme == "s3" and endpoint:
             spec["endpoint"] = endpoint
@@ -141,9 +164,20 @@ class Bucket:
             return b""
         with _system_errors():
             found = self._store.read(name, byte_range=slice(start, stop)).result()
-        if found.state != "value":
-            raise FileNotFoundError(errno.ENOENT, "there is no such object", name)
-        return _whole(name, found.value, start, stop)
+        return _found(name, found, start, stop)
+
+    def read_many(self, ranges: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Ask for all at once; TensorStore limits how many are under way."""
+        with _system_errors():
+            asked = [
+                self._store.read(name, byte_range=slice(start, stop))
+                for name, start, stop in ranges
+            ]
+            answers = [one.result() for one in asked]
+        return [
+            _found(name, answer, start, stop)
+            for (name, start, stop), answer in zip(ranges, answers, strict=True)
+        ]
 
     def write(self, name: str, pieces: Sequence[Piece]) -> None:
         """Put an object, which is there whole or not at all."""
@@ -159,10 +193,10 @@ class Bucket:
                     self._store.write(key, None).result()
 
 
-def open_storage(location: str | Path) -> Storage:
-    """Open a folder or a bucket; see `is_bucket`."""
+def open_storage(location: str | Path, max_retries: int | None = None) -> Storage:
+    """Open a folder or a bucket; see `is_bucket` and `Bucket`."""
     if isinstance(location, str) and is_bucket(location):
-        return Bucket(location)
+        return Bucket(location, max_retries)
     return Folder(Path(location))
 
 
@@ -178,6 +212,12 @@ def _system_errors() -> Iterator[None]:
         yield
     except (ValueError, RuntimeError) as error:
         raise OSError(errno.EIO, str(error).splitlines()[0][:300]) from error
+
+
+def _found(name: str, answer: Any, start: int, stop: int | None) -> bytes:
+    if answer.state != "value":
+        raise FileNotFoundError(errno.ENOENT, "there is no such object", name)
+    return _whole(name, answer.value, start, stop)
 
 
 class Incomplete(OSError):

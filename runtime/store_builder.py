@@ -10,15 +10,19 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from runtime.choices import choices_of, chosen_source
 from runtime.deduplication.folders import drops_folder, drops_path
 from runtime.funnel import build_funnel, funnel_path
 from runtime.keys import key
-from runtime.progress import Listener, Progress
+from runtime.progress import Listener
+from runtime.shard_meter import ShardMeter
 from runtime.shards import ShardJob, plan_shards
 from runtime.splits import SPLITS
+from runtime.storage import Folder, Storage
+from runtime.store_bucket import open_bucket
 from runtime.store_format import (
     MANIFEST,
     FileRecord,
@@ -28,14 +32,16 @@ from runtime.store_format import (
     SplitRecord,
 )
 from runtime.store_identity import store_folder
+from runtime.store_sharing import put_manifest
 from runtime.token_store import sha256_of
 from runtime.tokenizer import load_tokenizer, tokenizer_path
 from runtime.watched import WatchedFiles
-from runtime.workers import Done, Event, Failed, WorkerPool
+from runtime.workers import Done, Failed, WorkerPool
 from specs.atomic import write_atomically
 from specs.errors import InputError, Problem
 from specs.lock import Lock, LockedInput
 from specs.plan import Plan
+from specs.stores import Stores
 
 MAX_PROBLEMS = 10
 BYTES_PER_WORKER = 64 * 2**20
@@ -52,6 +58,8 @@ class StoreBuilder:
     lock: Lock
     workspace: Path
     tokenizer_sha256: str
+    stores: Stores | None = None
+    """Where finished stores are kept; None: in the workspace."""
 
     @property
     def folder(self) -> Path:
@@ -98,6 +106,7 @@ class StoreBuilder:
                 sample_key=str(self.sample_key),
                 workspace=str(self.workspace),
                 folder=str(self.folder),
+                location=self.stores.location if self.stores else None,
                 tokenizer=str(tokenizer_path(self.workspace, self.tokenizer_sha256)),
                 drops=self._drops(index),
             )
@@ -107,9 +116,11 @@ class StoreBuilder:
     def finished_shard(self, shard: int) -> ShardResult | None:
         """Return the result of a shard that an earlier build finished, if intact."""
         try:
-            result = ShardResult.model_validate_json(self._record(shard).read_bytes())
+            result = ShardResult.model_validate_json(self._records.read(_record(shard)))
         except (FileNotFoundError, ValueError):
             return None
+        if self.stores is not None:
+            return result  # Written after its files, which appear whole there.
         records = [
             file
             for split in result.splits.values()
@@ -120,7 +131,7 @@ class StoreBuilder:
 
     def keep_shard(self, shard: int, result: ShardResult) -> None:
         """Record that a shard is finished."""
-        write_atomically(self._record(shard), result.to_bytes())
+        self._records.write(_record(shard), [result.to_bytes()])
 
     def finish(self, results: list[ShardResult]) -> Manifest:
         """Write the manifest, which makes the store complete."""
@@ -149,9 +160,12 @@ class StoreBuilder:
         )
         # Before the manifest, so that a store that is complete has its funnel.
         self.keep_funnel(manifest, [result.funnel for result in results])
+        if self.stores is not None:
+            put_manifest(self.stores, self.folder, manifest.to_bytes())
+            return manifest
         write_atomically(self.folder / MANIFEST, manifest.to_bytes())
         for index in range(len(results)):
-            self._record(index).unlink(missing_ok=True)
+            self._records.delete(_record(index))
         return manifest
 
     def keep_funnel(self, manifest: Manifest, shards: list[str | None]) -> None:
@@ -169,8 +183,12 @@ class StoreBuilder:
         folder = drops_folder(self.name, self.plan, self.lock, self.workspace)
         return str(drops_path(folder, shard))
 
-    def _record(self, shard: int) -> Path:
-        return self.folder / f"shard-{shard:05d}.json"
+    @cached_property
+    def _records(self) -> Storage:
+        """Where the records of finished shards are: with their files."""
+        if self.stores is None:
+            return Folder(self.folder)
+        return open_bucket(self.stores.location, self.identity)
 
 
 def build_stores(
@@ -196,7 +214,8 @@ def build_stores(
                 jobs.append((builder, job))
             else:
                 results[builder.name][job.shard] = finished
-    meter = ShardMeter("tokenise", [job for _, job in jobs], builders, progress)
+    sizes = {builder.name: builder.num_input_bytes for builder in builders}
+    meter = ShardMeter("tokenise", [job for _, job in jobs], sizes, progress)
     problems: list[Problem] = []
     for event in pool.run([job.to_json() for _, job in jobs]):
         builder, job = jobs[event.job]
@@ -224,50 +243,6 @@ def build_stores(
         builder.finish(in_order)
 
 
-class ShardMeter:
-    """Adds up how far the jobs are, in bytes of input."""
-
-    def __init__(
-        self,
-        verb: str,
-        jobs: list[ShardJob],
-        builders: list[StoreBuilder],
-        progress: Listener,
-    ):
-        """Start at nothing.
-
-        Args:
-            verb: What is done to a source, such as `tokenise`.
-            jobs: In the order of the events' numbers.
-            builders: Of the stores that the jobs are for.
-            progress: Told how far it is.
-        """
-        self._verb = verb
-        sizes = {builder.name: builder.num_input_bytes for builder in builders}
-        self._jobs = jobs
-        self._sizes = [sizes[job.source] // job.num_shards for job in jobs]
-        self._done = [0] * len(jobs)
-        self._documents = 0
-        self._progress = progress
-
-    def hear(self, event: Event) -> None:
-        """Take in what happened, and tell."""
-        size = self._sizes[event.job]
-        if isinstance(event, Done):
-            self._documents += event.answer["read"]
-        # Text may be larger than the compressed file that it comes from.
-        moved = size if isinstance(event, Done | Failed) else event.done_bytes
-        self._done[event.job] = min(size, moved)
-        self._progress(
-            Progress(
-                task=f"{self._verb} {self._jobs[event.job].source}",
-                done_bytes=sum(self._done),
-                total_bytes=sum(self._sizes),
-                documents=self._documents,
-            )
-        )
-
-
 def default_num_workers(num_bytes: int) -> int:
     """Choose how many worker processes are worth their start.
 
@@ -285,6 +260,10 @@ def _split_record(shards: list[ShardRecord]) -> SplitRecord:
         num_documents=sum(shard.num_documents for shard in shards),
         num_bytes=sum(shard.num_text_bytes for shard in shards),
     )
+
+
+def _record(shard: int) -> str:
+    return f"shard-{shard:05d}.json"
 
 
 def _is_intact(folder: Path, record: FileRecord) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import chain
 from typing import Annotated, Literal
 
@@ -33,6 +34,22 @@ def token_dtype(vocab_size: int) -> np.dtype[np.unsignedinteger]:
     (dtype('uint16'), dtype('uint32'))
     """
     return np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRef:
+    """Where a document is in the store, and where it came from."""
+
+    file: str
+    """Relative to the workspace."""
+    number: int
+    """Line or row in that file, counted from 1."""
+    start_token: int
+    """First token, counted over the whole split."""
+    stop_token: int
+    """One past the last token, which is EOS."""
+    num_bytes: int
+    """UTF-8 bytes of the text."""
 
 
 class FileRecord(Value):

@@ -8,6 +8,7 @@ the row that begins at token `i`. Only rows inside of a shard are ever looked up
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol
 
 import numpy as np
@@ -38,6 +39,15 @@ class TokenReader(Protocol):
         """The tokens as arrays of one integer type, in order."""
         ...
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether `pieces` have only what is `here`."""
+        ...
+
+    def here(self, starts: Ints, count: int) -> AbstractContextManager[None]:
+        """Make sure that `pieces` have tokens, `count` from each start on."""
+        ...
+
     def read(self, start: int, count: int) -> Tokens:
         """Return tokens from a position on."""
         ...
@@ -56,6 +66,11 @@ class RowReader:
             stores: Source name -> its training split.
         """
         self._stores = [stores[name] for name in sources]
+        self._elsewhere = [
+            (index, store)
+            for index, store in enumerate(self._stores)
+            if store.is_elsewhere
+        ]
         pieces = [piece for store in self._stores for piece in store.pieces]
         (dtype,) = {piece.dtype for piece in pieces}
         # Kept: the view below does not keep alive what it looks at.
@@ -82,7 +97,11 @@ class RowReader:
         is_inside = starts + count <= self._stops[piece]
         (inside,) = np.nonzero(is_inside)
         tokens = np.empty((len(order), count), np.int32)
-        self._gather(tokens, inside, starts[inside] + self._shifts[piece[inside]])
+        with ExitStack() as stack:
+            for index, store in self._elsewhere:
+                own = order.start_token[is_inside & (order.source_index == index)]
+                stack.enter_context(store.here(own, count))
+            self._gather(tokens, inside, starts[inside] + self._shifts[piece[inside]])
         for row in np.flatnonzero(~is_inside).tolist():
             store = self._stores[int(order.source_index[row])]
             tokens[row] = store.read(int(order.start_token[row]), count)

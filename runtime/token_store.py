@@ -3,7 +3,8 @@
 A store is a folder. Each shard has, for each split, a file of tokens (little-endian
 unsigned integers, 2 bytes where the vocabulary allows) and a file of documents (one
 record each, see `DOCUMENT`). `manifest.json` names them in order, with their digests;
-it is written last, so a folder that has one is complete.
+it is written last, so a folder that has one is complete. Where the folder says that its
+files are in a bucket, tokens are brought here as they are asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, overload
@@ -19,34 +20,34 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.store_format import DOCUMENT, MANIFEST, FileRecord, Manifest, token_dtype
+from runtime.store_bucket import RemoteFiles, elsewhere
+from runtime.store_format import (
+    DOCUMENT,
+    MANIFEST,
+    DocumentRef,
+    FileRecord,
+    Manifest,
+    token_dtype,
+)
 from specs.errors import InputError, Problem
 
 KeptSplit = Literal["train", "heldout"]
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentRef:
-    """Where a document is in the store, and where it came from."""
-
-    file: str
-    """Relative to the workspace."""
-    number: int
-    """Line or row in that file, counted from 1."""
-    start_token: int
-    """First token, counted over the whole split."""
-    stop_token: int
-    """One past the last token, which is EOS."""
-    num_bytes: int
-    """UTF-8 bytes of the text."""
-
-
 class TokenStore:
     """One split of one source: a read-only sequence of tokens."""
 
-    def __init__(self, folder: Path, split: KeptSplit, manifest: Manifest):
+    def __init__(
+        self,
+        folder: Path,
+        split: KeptSplit,
+        manifest: Manifest,
+        remote: RemoteFiles | None = None,
+    ):
         """Use `open`, which checks."""
         self.folder = folder
+        self._remote = remote
+        self._documents_read: dict[int, NDArray[np.void]] = {}
         self.split = split
         self.manifest = manifest
         self._shards = manifest.splits[split].shards
@@ -60,9 +61,13 @@ class TokenStore:
         """Open a store after a look at its manifest and the sizes of its files.
 
         Raises:
-            InputError: It is not complete, or a file has another size.
+            InputError: It is not complete, or a file has another size; or it is in a
+                bucket that can't be reached.
         """
         manifest = read_manifest(folder)
+        place = elsewhere(folder)
+        if place is not None:
+            return cls(folder, split, manifest, RemoteFiles(folder, place))
         problems = [
             _damaged(folder, record, "has another size than the manifest says")
             for record in manifest.files_of(split)
@@ -94,8 +99,41 @@ class TokenStore:
 
     @property
     def pieces(self) -> Sequence[NDArray[np.unsignedinteger]]:
-        """The tokens of each shard, as they are on disk."""
+        """The tokens of each shard, as they are on disk; see `here`."""
         return self._tokens
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the files are in a bucket."""
+        return self._remote is not None
+
+    def here(
+        self, starts: NDArray[np.int64], count: int
+    ) -> AbstractContextManager[None]:
+        """Make sure that tokens can be read from `pieces` while the context lasts.
+
+        Args:
+            starts: First tokens, from 0.
+            count: Tokens from each of them on.
+
+        Raises:
+            InputError: They are in a bucket and can't be read, or are damaged.
+        """
+        if self._remote is None:
+            return nullcontext()
+        self._tokens  # noqa: B018 - makes the copies
+        itemsize = token_dtype(self.manifest.vocab_size).itemsize
+        spans = []
+        for start in starts.tolist():
+            shard = self._shard_with(self._token_starts, start)
+            while shard < len(self._shards) and (
+                (base := int(self._token_starts[shard])) < start + count
+            ):
+                begin = max(start - base, 0)
+                stop = min(start + count - base, self._shards[shard].num_tokens)
+                spans.append((shard, begin * itemsize, stop * itemsize))
+                shard += 1
+        return self._remote.here([one.tokens for one in self._shards], spans)
 
     def read(self, start: int, count: int) -> NDArray[np.int32]:
         """Read tokens, as if all shards were one array.
@@ -112,12 +150,13 @@ class TokenStore:
         tokens_N = np.empty(count, np.int32)
         shard = self._shard_with(self._token_starts, start)
         done = 0
-        while done < count:
-            begin = start + done - int(self._token_starts[shard])
-            found = self._tokens[shard][begin : begin + count - done]
-            tokens_N[done : done + len(found)] = found
-            done += len(found)
-            shard += 1
+        with self.here(np.array([start]), count):
+            while done < count:
+                begin = start + done - int(self._token_starts[shard])
+                found = self._tokens[shard][begin : begin + count - done]
+                tokens_N[done : done + len(found)] = found
+                done += len(found)
+                shard += 1
         return tokens_N
 
     def document_at(self, token: int) -> DocumentRef:
@@ -125,7 +164,7 @@ class TokenStore:
         if not 0 <= token < self.num_tokens:
             raise IndexError(f"token {token} is outside 0 to {self.num_tokens - 1}")
         shard = self._shard_with(self._token_starts, token)
-        stops = self._documents[shard]["stop_token"]
+        stops = self._documents_of(shard)["stop_token"]
         local = token - int(self._token_starts[shard])
         index = int(np.searchsorted(stops, local, side="right"))
         return self._document(shard, index)
@@ -146,7 +185,9 @@ class TokenStore:
         problems = []
         for record in self.manifest.files_of("train", "heldout"):
             path = self.folder / record.name
-            if _size_of(path) is None:
+            if self._remote is not None:
+                self._remote.whole(record)
+            elif _size_of(path) is None:
                 problems.append(_damaged(self.folder, record, "is missing"))
             elif sha256_of(path) != record.sha256:
                 what = "has other bytes than the manifest says"
@@ -157,15 +198,26 @@ class TokenStore:
     @cached_property
     def _tokens(self) -> list[NDArray[np.unsignedinteger]]:
         dtype = token_dtype(self.manifest.vocab_size)
-        return [_map(self.folder / shard.tokens.name, dtype) for shard in self._shards]
+        return [_map(self._path_of(shard.tokens), dtype) for shard in self._shards]
 
-    @cached_property
-    def _documents(self) -> list[NDArray[np.void]]:
-        shards = self._shards
-        return [_map(self.folder / shard.documents.name, DOCUMENT) for shard in shards]
+    def _path_of(self, record: FileRecord) -> Path:
+        if self._remote is not None:
+            return self._remote.copy_of(record)
+        return self.folder / record.name
+
+    def _documents_of(self, shard: int) -> NDArray[np.void]:
+        """Return the records of a shard's documents, read on first use."""
+        if shard not in self._documents_read:
+            record = self._shards[shard].documents
+            self._documents_read[shard] = (
+                _map(self.folder / record.name, DOCUMENT)
+                if self._remote is None
+                else self._remote.whole(record).view(DOCUMENT)
+            )
+        return self._documents_read[shard]
 
     def _document(self, shard: int, index: int) -> DocumentRef:
-        records = self._documents[shard]
+        records = self._documents_of(shard)
         base = int(self._token_starts[shard])
         record = records[index]
         start = int(records[index - 1]["stop_token"]) if index else 0

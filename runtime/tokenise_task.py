@@ -28,7 +28,8 @@ from runtime.shard_writer import ShardWriter
 from runtime.shards import ShardJob
 from runtime.source_reader import Kept, Tally, read_shard
 from runtime.splits import SPLITS
-from runtime.store_format import ShardResult
+from runtime.store_format import ShardRecord, ShardResult
+from runtime.store_sharing import put_shard
 from runtime.worker_process import Handler, Report
 
 SPLIT = "all"
@@ -132,8 +133,13 @@ def tokenise_shard(job: ShardJob, report: Report) -> ShardResult:
         report(done_bytes)
     if source.error is not None:
         raise source.error
+    written: dict[str, ShardRecord] = {
+        split: writer.finish() for split, writer in writers.items()
+    }
+    if job.location is not None:
+        put_shard(job.location, folder, written.values())
     return ShardResult(
-        splits={split: writer.finish() for split, writer in writers.items()},
+        splits=written,
         read=source.tally.read,
         dropped=dict(source.tally.dropped),
         reserved=source.tally.reserved,

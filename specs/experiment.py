@@ -16,6 +16,7 @@ from specs.model import AdamW, Model, Precision
 from specs.quantities import MAX_COUNT, Whole
 from specs.rules import Broken, broken, raise_broken, shown
 from specs.stages import Batch, Stage
+from specs.stores import Stores
 
 SPEC_VERSION = 1
 
@@ -203,6 +204,9 @@ class Experiment(SpecValue):
     checkpoints: Checkpoints = Checkpoints()
     """When the state is saved."""
 
+    stores: Annotated[Stores | None, Field(exclude_if=_is_absent)] = None
+    """Where token stores lie; null: in the workspace."""
+
     logging: Logging = Logging()
     """When metrics and held-out losses are recorded."""
 
@@ -229,6 +233,7 @@ def resolved_digest(document: dict[str, Any]) -> str:
     counted = {key: document[key] for key in document if key not in NOT_HASHED}
     # A preset is a way of writing the sizes, and those are written out beside it.
     counted["model"] = {**counted["model"], "preset": None}
-    # Where states lie is no part of what they are.
+    # Where states and tokens lie is no part of what they are.
     counted["checkpoints"] = {**counted["checkpoints"], "location": None}
+    counted.pop("stores", None)
     return digest_of(counted)

@@ -116,7 +116,7 @@ _ORDER = (
         "Linear",
         "WarmupStableDecay",
     ),
-    *("Evaluation", "Checkpoints", "Logging", "Amends"),
+    *("Evaluation", "Checkpoints", "Stores", "Logging", "Amends"),
 )
 _ALWAYS_DEFAULTED = {"kv_heads": "`heads`", "lane": "see text"}
 _BOUNDS = {

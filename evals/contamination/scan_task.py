@@ -43,12 +43,10 @@ def stored_documents(shard: StoredShard) -> Iterator[Scanned]:
     pieces = np.array(load_tokenizer(Path(shard.tokenizer)).piece_bytes(), object)
     shards = store.manifest.splits["train"].shards
     first = sum(one.num_documents for one in shards[: shard.shard])
-    first_token = sum(one.num_tokens for one in shards[: shard.shard])
-    tokens = store.pieces[shard.shard]
     for index in range(first, first + shards[shard.shard].num_documents):
         document = store.document(index)
         start, stop = document.start_token, document.stop_token
-        found = tokens[start - first_token : stop - first_token]
+        found = store.read(start, stop - start)
         text = b"".join(pieces[found].tolist())
         yield Scanned(document.file, document.number, text)
 
