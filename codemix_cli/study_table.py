@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+import click
+
 from codemix_cli.output import note, table
 from codemix_cli.progress import listener, open_meter
 from codemix_cli.wording import counted, duration
@@ -106,7 +108,9 @@ def _open_screen() -> Iterator[
     tuple[Callable[[StudyLook], None], Callable[[Event], None]]
 ]:
     """Yield what shows a look, and what tells an event."""
-    if not sys.stderr.isatty():
+    context = click.get_current_context(silent=True)
+    is_quiet = context is not None and context.meta.get("codemix.quiet")
+    if is_quiet or not sys.stderr.isatty():
         yield lambda _: None, lambda event: note(told_event(event))
         return
     from rich.console import Console
