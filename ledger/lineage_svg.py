@@ -51,22 +51,27 @@ text { font: 12px ui-sans-serif, system-ui, "DejaVu Sans", sans-serif;
 """
 
 
-def lineage_svg(lineage: Lineage) -> str:
-    """Draw a lineage; the same lineage gives the same bytes."""
+def lineage_svg(lineage: Lineage, title: str | None = None) -> str:
+    """Draw a lineage; the same lineage gives the same bytes.
+
+    Args:
+        lineage: What to draw.
+        title: Above it; None: the run that it is of.
+    """
     rows = list(lineage.tree())
     places = {digest: index for index, (digest, _) in enumerate(rows)}
     longest = max(run.num_steps for run in lineage.runs.values())
     width = _LEFT + _LABELS + _BARS + _RIGHT
     height = _TOP + _ROW * len(rows) + 34
-    name = lineage.runs[lineage.shown].name
+    title = title or f"Lineage of {lineage.runs[lineage.shown].name}"
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" role="img" aria-labelledby="title desc">',
-        f'<title id="title">Lineage of {escape(name)}</title>',
+        f'<title id="title">{escape(title)}</title>',
         f'<desc id="desc">{escape(_description(lineage))}</desc>',
         f"<style>{_STYLE}</style>",
         f'<rect class="page" width="{width}" height="{height}"/>',
-        _text(_LEFT, 24, f"Lineage of {name}"),
+        _text(_LEFT, 24, title),
         _text(_LEFT, 40, "filled: trained by the run; pale: taken over", "dim"),
         *_axis(longest, height),
     ]
@@ -99,14 +104,14 @@ def lineage_svg(lineage: Lineage) -> str:
     return "\n".join([*parts, *edges, *bars, *dots, "</svg>"]) + "\n"
 
 
-def write_svg(lineage: Lineage, path: Path) -> None:
-    """Draw a lineage into a file.
+def write_svg(lineage: Lineage, path: Path, title: str | None = None) -> None:
+    """Draw a lineage into a file; see `lineage_svg`.
 
     Raises:
         InputError: It can't be written.
     """
     try:
-        write_atomically(path, lineage_svg(lineage).encode())
+        write_atomically(path, lineage_svg(lineage, title).encode())
     except OSError as error:
         raise InputError(
             f"can't write: {error.strerror or error}",

@@ -67,7 +67,8 @@ def jobs_of(graph: StudyGraph, *, per_stage: bool = False) -> dict[str, Job]:
     jobs: dict[str, Job] = {}
     trained_by: dict[str, str] = {}
     for chain in _chains(graph, per_stage=per_stage):
-        job = _training(graph, chain, trained_by)
+        above = jobs[trained_by[one]] if (one := chain[0].parent) else None
+        job = _training(graph, chain, above)
         jobs[job.name] = job
         trained_by |= dict.fromkeys(job.stages, job.name)
     for member in graph.members.values():
@@ -92,14 +93,15 @@ def _chains(graph: StudyGraph, *, per_stage: bool) -> Iterator[list[StageNode]]:
     yield from {id(chain): chain for chain in chains.values()}.values()
 
 
-def _training(
-    graph: StudyGraph, chain: list[StageNode], trained_by: dict[str, str]
-) -> Job:
-    """Make the job that trains a chain."""
+def _training(graph: StudyGraph, chain: list[StageNode], above: Job | None) -> Job:
+    """Make the job that trains a chain, after the job that it goes on from."""
     last = chain[-1]
-    member = _trainer(graph, last)
-    above = chain[0].parent
-    parents = (trained_by[above],) if above is not None else ()
+    if above is not None and above.experiment in last.experiments:
+        # A run that has trained goes on by itself, and takes nothing over any more.
+        member = graph.members[above.experiment]
+    else:
+        member = _trainer(graph, last)
+    parents = (above.name,) if above is not None else ()
     is_last = member.stages[-1] == last.identity
     return _job(member, None if is_last else last.stop_step, chain, parents)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -59,6 +60,18 @@ def codemix(*arguments: str, code: int = 0) -> str:
 
 def test_the_graph_is_a_tree_with_sums(folder: Path) -> None:
     assert codemix("study", "s", "--plan") == TREE
+
+
+def test_the_graph_is_drawn(folder: Path) -> None:
+    codemix("study", "s", "--plan", "--svg", "graph.svg")
+    drawn = ElementTree.parse("graph.svg").getroot()
+    titles = [one.text for one in drawn.iter("{http://www.w3.org/2000/svg}title")]
+    assert titles[0] == "Study s, as planned"
+    taken = [title for title in titles if title and "taken over" in title]
+    first = "one: steps 0 to 77, taken over from "
+    assert [one.startswith(first) for one in taken] == [True, True]
+    codemix("study", "s", "--svg", "graph.svg", code=2)
+    codemix("study", "s", "--plan", "--svg", "s/a.yaml/x.svg", code=4)
 
 
 def test_costs_are_told_by_options_or_by_the_study(folder: Path) -> None:

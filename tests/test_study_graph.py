@@ -190,6 +190,22 @@ def test_who_records_most_often_is_run_for_the_others_too() -> None:
     }
 
 
+def test_a_run_that_has_trained_trains_all_that_comes_after() -> None:
+    # It would not take over what another one trains meanwhile.
+    graph = graph_of(
+        experiment("a", FIRST, MORE, END),
+        experiment("b", FIRST, MORE),
+        experiment("c", FIRST, END),
+    )
+    assert brief(jobs_of(graph)) == {
+        "a/one": ("a", 78, 78, ()),
+        "a/two": ("a", 118, 40, ("a/one",)),
+        "a": ("a", None, 20, ("a/two",)),
+        "b": ("b", None, 0, ("a/two",)),
+        "c": ("c", None, 20, ("a/one",)),
+    }
+
+
 def test_each_stage_can_be_a_job_of_its_own() -> None:
     graph = graph_of(experiment("a", FIRST, MORE, END))
     assert brief(jobs_of(graph, per_stage=True)) == {

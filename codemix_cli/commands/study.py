@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codemix_cli.output import Command, Result
+from codemix_cli.output import Command, Result, note
 from codemix_cli.reading import check_evals, ledger_option
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
 @click.command(cls=Command, example="codemix study specs/mini --plan")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--plan", is_flag=True, help="Tell what it comes to; run nothing.")
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the graph into a file; with --plan.",
+)
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
@@ -47,6 +53,7 @@ PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
 def command(
     path: Path,
     plan: bool,
+    svg: Path | None,
     jobs: int,
     ledger: str | None,
     chip: str | None,
@@ -68,15 +75,21 @@ def command(
         raise click.UsageError("--mfu and --price need --chip")
     if chip is not None and (mfu is None or not plan):
         raise click.UsageError("--chip needs --plan and --mfu: the share of its peak")
+    if svg is not None and not plan:
+        raise click.UsageError("--svg needs --plan")
     study = load_study(path)
     if plan:
-        return _planned(study, chip, mfu, price)
+        return _planned(study, svg, chip, mfu, price)
     check_evals(study.experiments)
     return _run(study, jobs, [] if ledger is None else ["--ledger", ledger])
 
 
 def _planned(
-    study: Study, chip: str | None, mfu: float | None, price: float | None
+    study: Study,
+    svg: Path | None,
+    chip: str | None,
+    mfu: float | None,
+    price: float | None,
 ) -> Result:
     from codemix_cli.study_text import told_study
     from runtime.study.planning import assumed_of, everywhere, plan_study
@@ -85,6 +98,11 @@ def _planned(
     if chip is not None and mfu is not None:
         assumed = assumed_of(chip, everywhere(mfu), price)
     graph, report = plan_study(study, assumed)
+    if svg is not None:
+        from runtime.study.drawing import draw_study
+
+        draw_study(graph, study.name, svg)
+        note(f"wrote {svg}")
     return Result(
         data=report,
         text=told_study(graph, report),
