@@ -148,6 +148,7 @@ def test_long_lines_are_few(solutions: list[str]) -> None:
         ("if not (a < b):", "if a >= b:"),
         ("    elif (a or b):", "    elif a or b:"),
         ("    n = ((n << 1) | (n >> 3)) & 15", "    n = ((n << 1) | (n >> 3)) & 15"),
+        ("if ((n + 3) & ((n + 3) >> 1)):", "if ((n + 3) & ((n + 3) >> 1)):"),
         ("return sum(1 for x in xs if (x > 1))", "return sum(1 for x in xs if x > 1)"),
         (
             "return sorted((a, b) for a, b in xs if (b - a > 3))",

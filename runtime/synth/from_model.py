@@ -20,6 +20,7 @@ from runtime.keys import key
 from runtime.synth.draws import Draws
 from runtime.synth.duplicates import same_code, same_statement, shape
 from runtime.synth.exclusion import NOTHING, Excluded
+from runtime.synth.grading import difficulty
 from runtime.synth.isolation import Level
 from runtime.synth.model_answers import (
     UnreadableError,
@@ -34,7 +35,7 @@ from runtime.synth.model_requests import (
     problem_request,
     reference_request,
 )
-from runtime.synth.problem import MIN_KILL_RATE, NUM_INPUTS, NUM_MUTANTS, difficulty
+from runtime.synth.problem import MIN_KILL_RATE, NUM_INPUTS, NUM_MUTANTS
 from runtime.synth.verification import check_alone
 from specs.writer import Writer
 

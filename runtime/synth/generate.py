@@ -16,6 +16,7 @@ from runtime.folder_lock import sole_user
 from runtime.synth.card import Card, describe
 from runtime.synth.catalogue import chosen_families
 from runtime.synth.exclusion import read_excluded
+from runtime.synth.form import Form, fitting_families, form_of
 from runtime.synth.isolation import Level, ensure
 from runtime.synth.placement import capacity
 from runtime.synth.problem import GENERATOR_VERSION
@@ -39,6 +40,7 @@ class Request:
     seed: int
     count: int
     families: tuple[str, ...]
+    form: Form
     problems_per_shard: int
     sandbox: Level = "bubblewrap"
     generator_version: int = GENERATOR_VERSION
@@ -62,6 +64,8 @@ def synthesise(
     count: int,
     seed: int,
     families: Sequence[str] = (),
+    difficulties: Sequence[str] = (),
+    layouts: Sequence[str] = (),
     exclude: Path | None = None,
     sandbox: Level = "bubblewrap",
     num_workers: int = 1,
@@ -73,17 +77,22 @@ def synthesise(
         folder: Made if missing; holds one set.
         count: Problems; one set may be asked for again with more.
         seed: Decides which problems.
-        families: Names; none for all.
+        families: Names; none for all that fit.
+        difficulties: Of the solutions; none for all.
+        layouts: Of the documents; none for all.
         exclude: File of n-grams that no problem may hold.
         sandbox: Where problems are checked; part of their certificates.
         num_workers: Processes; changes no byte.
         moved: Told how far it is.
 
     Raises:
-        InputError: An unknown family, a count that the families can't make, a folder
+        InputError: An unknown name, a count that the families can't make, a folder
             that holds something else, or no sandbox.
     """
+    form = form_of(difficulties, layouts)
     chosen = chosen_families(families)
+    if not families:
+        chosen = fitting_families(chosen, form)
     ensure(sandbox)
     most = capacity(chosen)
     if count > most:
@@ -99,6 +108,7 @@ def synthesise(
         seed=seed,
         count=count,
         families=tuple(family.name for family in chosen),
+        form=form,
         problems_per_shard=PROBLEMS_PER_SHARD,
         sandbox=sandbox,
         excluded_sha256=excluded,
@@ -156,6 +166,8 @@ def _job(
         "seed": request.seed,
         "families": list(request.families),
         "sandbox": request.sandbox,
+        "difficulties": list(request.form.difficulties),
+        "layouts": list(request.form.layouts),
         "folder": str(folder),
         "exclude": str(exclude) if exclude else None,
     }
@@ -176,4 +188,6 @@ def _is_whole(folder: Path, shard: Range) -> bool:
 
 
 def _as_json(request: Request) -> dict[str, Any]:
-    return {**asdict(request), "families": list(request.families)}
+    told: dict[str, Any] = {**asdict(request), "families": list(request.families)}
+    del told["form"]
+    return told | request.form.told()

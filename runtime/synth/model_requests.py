@@ -13,13 +13,13 @@ from ledger.facts import JsonObject
 from runtime.keys import key
 from runtime.synth.catalogue import FAMILIES
 from runtime.synth.draws import Draws
+from runtime.synth.grading import GRADES
 from runtime.synth.model_answers import FEWEST_EDGES, FEWEST_TESTS, Written
 from runtime.synth.vocabulary import COUNT_STORIES, SIGNED_STORIES, WORD_STORIES
 from specs.writer import Writer
 
 VERSION = 2
 """Of the requests below; part of every certificate."""
-GRADES = ("easy", "medium", "hard")
 STYLES = (
     "Solve it in one function with plain loops.",
     "Solve it with comprehensions and built-in functions.",

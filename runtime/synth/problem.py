@@ -7,7 +7,6 @@ next core of the same slot.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,8 @@ from runtime.keys import key
 from runtime.synth.draws import Draws
 from runtime.synth.duplicates import same_code, same_statement, shape
 from runtime.synth.family import Draft, Family
+from runtime.synth.form import ANY_FORM, Form, in_form
+from runtime.synth.grading import difficulty
 from runtime.synth.layouts import LAYOUTS, Parts, document
 from runtime.synth.placement import core_number, place_of
 from runtime.synth.portion import PORTION, take_portion
@@ -67,12 +68,17 @@ class Candidate:
 
 
 def candidate(
-    index: int, attempt: int, *, seed: int, families: Sequence[Family]
+    index: int,
+    attempt: int,
+    *,
+    seed: int,
+    families: Sequence[Family],
+    form: Form = ANY_FORM,
 ) -> Candidate:
     """Build an attempt at a problem.
 
     Raises:
-        UnsuitableError: The core makes no sensible problem.
+        UnsuitableError: The core makes no sensible problem, or none of the form.
     """
     place = place_of(index, seed=seed, families=families)
     family = place.family
@@ -82,6 +88,7 @@ def candidate(
     draft = family.build(core, draws)
     if core.get(PORTION) == "part":
         draft = take_portion(draft, draws)
+    draft = in_form(draft, form)
     return Candidate(
         index=index,
         attempt=attempt,
@@ -93,17 +100,20 @@ def candidate(
     )
 
 
-def finished(chosen: Candidate, verdict: dict[str, Any]) -> dict[str, Any]:
+def finished(
+    chosen: Candidate, verdict: dict[str, Any], form: Form = ANY_FORM
+) -> dict[str, Any]:
     """Return the document of a problem that passed.
 
     Args:
         chosen: The candidate.
         verdict: What `check` said of it.
+        form: Of the set.
     """
     examples: list[Example] = [(one, answer) for one, answer in verdict["examples"]]
     draws = Draws(key(chosen.key, "wording"))
     statement = state(chosen.draft, chosen.style, examples, draws)
-    layout = draws.choice(sorted(LAYOUTS))
+    layout = draws.choice(form.layouts or sorted(LAYOUTS))
     parts = Parts(
         draft=chosen.draft, style=chosen.style, statement=statement,
         tests=verdict["tests"],
@@ -142,23 +152,3 @@ def finished(chosen: Candidate, verdict: dict[str, Any]) -> dict[str, Any]:
             "shape": shape(solution),
         },
     }
-
-
-def difficulty(solution: str, level: int) -> str:
-    """Grade a solution by its branches, loops and how deep they are nested.
-
-    >>> difficulty("def f(x): return x + 1", 0)
-    'easy'
-    """
-    score = 2 * level
-    waiting: list[tuple[ast.AST, int]] = [(ast.parse(solution), 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        is_branch = isinstance(
-            node, ast.For | ast.While | ast.If | ast.IfExp | ast.comprehension
-        )
-        is_inner = isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda)
-        score += is_branch * (1 + depth) + is_inner
-        inside = depth + isinstance(node, ast.For | ast.While)
-        waiting += [(child, inside) for child in ast.iter_child_nodes(node)]
-    return "easy" if score <= 4 else "medium" if score <= 10 else "hard"

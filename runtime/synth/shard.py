@@ -12,6 +12,7 @@ from typing import Any
 
 from runtime.synth.exclusion import NOTHING, Excluded
 from runtime.synth.family import Family, UnsuitableError
+from runtime.synth.form import ANY_FORM, Form
 from runtime.synth.placement import ATTEMPTS, place_of
 from runtime.synth.problem import Candidate, candidate, finished
 from specs.atomic import write_atomically
@@ -50,6 +51,7 @@ def make_problems(
     families: Sequence[Family],
     check: Check,
     excluded: Excluded = NOTHING,
+    form: Form = ANY_FORM,
     moved: Callable[[int], None] = lambda done: None,
 ) -> tuple[list[dict[str, Any]], list[tuple[int, int, str, str]]]:
     """Make problems; returns them in the order of indices, and what was rejected.
@@ -60,6 +62,7 @@ def make_problems(
         families: Of the set, in order.
         check: Gives a verdict on each candidate.
         excluded: N-grams that no problem may hold.
+        form: Of the set.
         moved: Called with how many problems are done.
     """
     done: dict[int, dict[str, Any]] = {}
@@ -71,7 +74,7 @@ def make_problems(
             batch = waiting[start : start + BATCH]
             made, refused = _attempt(
                 batch, attempt, seed=seed, families=families, excluded=excluded,
-                check=check,
+                check=check, form=form,
             )  # fmt: skip
             done |= made
             rejected += refused
@@ -89,6 +92,7 @@ def _attempt(
     families: Sequence[Family],
     excluded: Excluded,
     check: Check,
+    form: Form,
 ) -> tuple[dict[int, dict[str, Any]], list[tuple[int, int, str, str]]]:
     chosen: list[Candidate] = []
     refused = []
@@ -99,7 +103,9 @@ def _attempt(
 
     for index in indices:
         try:
-            chosen.append(candidate(index, attempt, seed=seed, families=families))
+            chosen.append(
+                candidate(index, attempt, seed=seed, families=families, form=form)
+            )
         except UnsuitableError:
             refuse(index, "unsuitable")
     made = {}
@@ -108,7 +114,7 @@ def _attempt(
         if not verdict["ok"]:
             refuse(one.index, verdict["reason"])
             continue
-        problem = finished(one, verdict)
+        problem = finished(one, verdict, form)
         if excluded.found_in(problem["text"]) is not None:
             refuse(one.index, "excluded n-gram")
         else:

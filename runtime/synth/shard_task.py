@@ -8,6 +8,7 @@ from typing import Any
 
 from runtime.synth.catalogue import chosen_families
 from runtime.synth.exclusion import NOTHING, read_excluded
+from runtime.synth.form import form_of
 from runtime.synth.shard import make_problems, write_shard
 from runtime.synth.verification import check_all
 from runtime.worker_process import Handler, Report
@@ -26,6 +27,7 @@ def _make(job: dict[str, Any], report: Report) -> None:
         seed=job["seed"],
         families=chosen_families(job["families"]),
         check=partial(check_all, level=job["sandbox"]),
+        form=form_of(job["difficulties"], job["layouts"]),
         excluded=read_excluded(Path(exclude)) if exclude else NOTHING,
         moved=report,
     )

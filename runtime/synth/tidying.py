@@ -13,7 +13,7 @@ def tidied(line: str) -> str:
     stripped = line.lstrip()
     if not re.search(r"(if|and|or|while|=|return) (not )?\(|\(\(", stripped):
         return line
-    if re.search(r"<<|>>", stripped) and "|" in stripped:
+    if re.search(r"<<|>>", stripped) and re.search(r"[|&+]", stripped):
         # Here brackets that could go help to read.
         return line
     tail = " pass" if stripped.endswith(":") else ""

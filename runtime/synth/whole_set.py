@@ -40,12 +40,13 @@ def agree(folder: Path, asked: Asked) -> None:
         before, now = json.loads(path.read_text("utf-8")), asked
         problems = [
             Problem(
-                what=f"{name} of this set is {before.get(name)}, got {now[name]}",
+                what=f"{name} of this set is {before.get(name, 'not said')}, got "
+                f"{now.get(name, 'nothing')}",
                 file=str(folder),
                 fix="choose another folder with --out",
             )
-            for name in sorted(now)
-            if before.get(name) != now[name]
+            for name in sorted({*now, *before})
+            if before.get(name) != now.get(name)
             # More of the same set is the same problems and some others.
             and not (name == "count" and now[name] > before.get(name, 0))
         ]

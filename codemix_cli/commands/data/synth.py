@@ -39,6 +39,12 @@ if TYPE_CHECKING:
     "--families", metavar="NAMES", help="Names with commas between; all if left out."
 )
 @click.option(
+    "--difficulty", metavar="NAMES", help="Of easy, medium, hard; all if left out."
+)
+@click.option(
+    "--layouts", metavar="NAMES", help="Such as docstring,prose; all if left out."
+)
+@click.option(
     "--exclude",
     type=click.Path(path_type=Path, dir_okay=False),
     help="File of word n-grams, one a line, that no problem may hold.",
@@ -62,6 +68,8 @@ def command(
     seed: int,
     out: Path,
     families: str | None,
+    difficulty: str | None,
+    layouts: str | None,
     exclude: Path | None,
     workers: int,
     sandbox: Level,
@@ -84,7 +92,9 @@ def command(
             out,
             count=count,
             seed=seed,
-            families=[name.strip() for name in families.split(",")] if families else [],
+            families=_names(families),
+            difficulties=_names(difficulty),
+            layouts=_names(layouts),
             exclude=exclude,
             sandbox=sandbox,
             num_workers=workers,
@@ -101,6 +111,10 @@ def command(
         next_command=f"codemix pin SPEC    with sources: {{synth: {{uri: "
         f'"{out}/*.jsonl.zst", field: text}}}}',
     )
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in text.split(",")] if text else []
 
 
 class Pace:
