@@ -14,6 +14,7 @@ from typing import Any
 
 from runtime.store_identity import rules_of
 from runtime.value_counts import Choice
+from specs.atomic import write_atomically
 from specs.canonical import canonical_json, digest_of
 from specs.errors import InputError
 from specs.lock import Lock, LockedInput
@@ -96,6 +97,17 @@ def chosen_source(name: str, plan: Plan, lock: Lock, workspace: Path) -> Planned
     """
     choices = choices_of(name, plan, lock, workspace)
     return with_choices(plan.sources[name], choices)
+
+
+def restore_choices(
+    name: str, plan: Plan, lock: Lock, workspace: Path, choices: dict[str, Choice]
+) -> None:
+    """Put back what the filters of a source chose, from its token store's manifest."""
+    planned, pinned = plan.sources[name], lock.inputs[plan.input_of(name)]
+    for index, _ in top_values_of(planned):
+        path = choice_path(workspace, choice_identity(planned, pinned, index))
+        if not path.exists():
+            write_atomically(path, choices[reason_of(index)].to_bytes())
 
 
 def with_choices(planned: PlannedSource, choices: dict[str, Choice]) -> PlannedSource:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from runtime.choices import (
     choice_identity,
@@ -30,6 +30,7 @@ from runtime.shards import plan_shards
 from runtime.store_builder import MAX_PROBLEMS, default_num_workers
 from runtime.value_counts import MAX_VALUES, Choice, most_frequent
 from runtime.value_counts_task import CountJob, ShardCounts, too_many_values
+from runtime.watched import WatchedFiles
 from runtime.workers import Done, Event, Failed, WorkerPool
 from specs.atomic import write_atomically
 from specs.canonical import canonical_json
@@ -84,10 +85,9 @@ def make_choices(
     plan: Plan,
     lock: Lock,
     workspace: Path,
+    watched: WatchedFiles,
     num_workers: int | None = None,
     progress: Listener = ignore_progress,
-    *,
-    sources: Iterable[str] | None = None,
 ) -> None:
     """Count what the filters `top_values` need and nobody has counted yet.
 
@@ -95,16 +95,15 @@ def make_choices(
         plan: The plan.
         lock: Its lock, whose bytes were checked.
         workspace: The folder that holds `.dvc/`.
+        watched: Its files, since before they were checked.
         num_workers: Worker processes; None chooses by bytes.
         progress: Told how far it is.
-        sources: Which sources; None: all.
 
     Raises:
         InputError: Documents are corrupt, a field tells documents apart and not kinds,
-            or nothing has a value; what is counted is kept.
+            nothing has a value, or a file has changed; what is counted is kept.
     """
-    names = sorted(plan.sources if sources is None else sources)
-    while counts := _next_counts(names, plan, lock, workspace):
+    while counts := _next_counts(plan, lock, workspace):
         with ExitStack() as stack:
             # In one order, so that two processes can't wait for each other.
             for count in counts:
@@ -114,15 +113,13 @@ def make_choices(
                 one for one in counts if load_choice(workspace, one.identity) is None
             ]
             if missing:
-                _run(missing, num_workers, progress)
+                _run(missing, watched, num_workers, progress)
 
 
-def _next_counts(
-    names: list[str], plan: Plan, lock: Lock, workspace: Path
-) -> list[_Count]:
+def _next_counts(plan: Plan, lock: Lock, workspace: Path) -> list[_Count]:
     """Return the first filter of each source that has not chosen, by identity."""
     found: dict[str, _Count] = {}
-    for name in names:
+    for name in sorted(plan.sources):
         pinned = lock.inputs[plan.input_of(name)]
         count = _next_count(name, plan.sources[name], pinned, workspace)
         if count is not None:
@@ -155,7 +152,12 @@ def _next_count(
     return None
 
 
-def _run(counts: list[_Count], num_workers: int | None, progress: Listener) -> None:
+def _run(
+    counts: list[_Count],
+    watched: WatchedFiles,
+    num_workers: int | None,
+    progress: Listener,
+) -> None:
     jobs = [job for count in counts for job in count.jobs()]
     missing = [job for job in jobs if read_counts(Path(job.path)) is None]
     if missing:
@@ -169,13 +171,24 @@ def _run(counts: list[_Count], num_workers: int | None, progress: Listener) -> N
                 meter.hear(event)
                 if isinstance(event, Failed):
                     problems += event.problems
-                    if len(problems) >= MAX_PROBLEMS:
-                        break
+                elif isinstance(event, Done):
+                    problems += _keep(missing[event.job], event.answer, watched)
+                if len(problems) >= MAX_PROBLEMS:
+                    break
         if problems:
             problems.sort(key=lambda problem: (problem.file or "", problem.line or 0))
             raise InputError(list(dict.fromkeys(problems))[:MAX_PROBLEMS])
     for count in counts:
         _choose(count)
+
+
+def _keep(job: CountJob, answer: Any, watched: WatchedFiles) -> list[Problem]:
+    """Keep the counts of a shard, unless its files have changed."""
+    changes = watched.changes(job.files[one.file] for one in job.ranges)
+    if not changes:
+        found = ShardCounts.model_validate(answer)
+        write_atomically(Path(job.path), found.to_bytes())
+    return changes
 
 
 def read_counts(path: Path) -> ShardCounts | None:

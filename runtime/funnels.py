@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.choosing import make_choices
+from runtime.choices import restore_choices
 from runtime.deduplication.run import deduplicate
 from runtime.funnel import Funnel, agrees, funnel_path
 from runtime.prepare import builders_of
@@ -141,7 +141,10 @@ def _read_again(builders: list[StoreBuilder], progress: Listener) -> None:
     """Make the funnels of stores from the pinned files."""
     plan, lock, workspace = builders[0].plan, builders[0].lock, builders[0].workspace
     # Whoever needs room may have deleted what was counted, and dropped as duplicates.
-    make_choices(plan, lock, workspace, progress=progress)
+    for one in builders_of(plan, lock, workspace, builders[0].tokenizer_sha256):
+        if one.is_complete:
+            choices = read_manifest(one.folder).choices
+            restore_choices(one.name, plan, lock, workspace, choices)
     if plan.deduplicate is not None:
         deduplicate(plan, lock, workspace, num_workers=None, progress=progress)
     jobs = [(builder, job) for builder in builders for job in builder.jobs()]

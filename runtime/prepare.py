@@ -105,7 +105,7 @@ def prepare(
     ):
         watched = WatchedFiles(workspace, lock.paths)
         check_pinned(experiment, lock, workspace)
-        make_choices(plan, lock, workspace, num_workers, progress)
+        make_choices(plan, lock, workspace, watched, num_workers, progress)
         if plan.deduplicate is not None:
             deduplicate(
                 plan, lock, workspace, num_workers=num_workers, progress=progress

@@ -11,7 +11,6 @@ from runtime.shards import RowRange
 from runtime.source_reader import SourceReader, Tally
 from runtime.value_counts import MAX_VALUE_CHARS, MAX_VALUES, text_of
 from runtime.worker_process import Handler, Report
-from specs.atomic import write_atomically
 from specs.base import Value
 from specs.errors import InputError, Problem
 from specs.plan import PlannedSource
@@ -40,26 +39,25 @@ class ShardCounts(Value):
 
     counts: dict[str, int]
     """JSON of a value -> documents."""
+    read: int
+    """Documents that were read."""
     documents: int
-    """Documents that came to the filter."""
+    """Of them, those that came to the filter."""
     without: int
-    """Of them, those without a value."""
+    """Of those, the ones without a value."""
 
 
 def load() -> Handler:
     """Return the handler of jobs."""
 
     def handle(job: Any, report: Report) -> Any:
-        return count_shard(CountJob.model_validate(job), report)
+        return count_shard(CountJob.model_validate(job), report).to_json()
 
     return handle
 
 
-def count_shard(job: CountJob, report: Report) -> dict[str, int]:
-    """Count the values of one shard and keep the counts.
-
-    Returns:
-        How many documents were read.
+def count_shard(job: CountJob, report: Report) -> ShardCounts:
+    """Count the values of one shard.
 
     Raises:
         InputError: Rows are corrupt and the source does not skip those, or the field
@@ -85,11 +83,12 @@ def count_shard(job: CountJob, report: Report) -> dict[str, int]:
         counts[text] += 1
         if len(counts) > MAX_VALUES or len(text) > MAX_VALUE_CHARS:
             raise InputError(too_many_values(job.place, job.field))
-    found = ShardCounts(
-        counts=dict(sorted(counts.items())), documents=documents, without=without
+    return ShardCounts(
+        counts=dict(sorted(counts.items())),
+        read=tally.read,
+        documents=documents,
+        without=without,
     )
-    write_atomically(Path(job.path), found.to_bytes())
-    return {"read": tally.read}
 
 
 def too_many_values(place: str, field: str) -> Problem:

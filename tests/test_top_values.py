@@ -16,7 +16,7 @@ import pytest
 from here_pool import HerePool
 from hypothesis import given
 from hypothesis import strategies as st
-from value_cases import TOP_TWO, pinned, rows_of
+from value_cases import TOP_TWO, pinned, rows_of, write_rows
 
 from runtime import choosing, shards
 from runtime.choices import choice_path, choices_of, chosen_source
@@ -27,6 +27,7 @@ from runtime.source_reader import SourceReader, Tally
 from runtime.store_identity import store_identity
 from runtime.value_counts import Choice, most_frequent, text_of
 from runtime.value_counts_task import CountJob, count_shard
+from runtime.watched import WatchedFiles
 from specs.errors import InputError
 from specs.lock import Lock
 from specs.plan import Plan
@@ -44,8 +45,13 @@ def found_of(choice: Choice) -> list[tuple[Any, int]]:
     return [(one.value, one.documents) for one in choice.values]
 
 
+def count(workspace: Path, plan: Plan, lock: Lock, *how: Any) -> None:
+    watched = WatchedFiles(workspace, lock.paths)
+    make_choices(plan, lock, workspace, watched, *(how or (1,)))
+
+
 def choose(workspace: Path, plan: Plan, lock: Lock) -> dict[str, Choice]:
-    make_choices(plan, lock, workspace, num_workers=1)
+    count(workspace, plan, lock)
     return choices_of("web", plan, lock, workspace)
 
 
@@ -140,7 +146,7 @@ def test_any_number_of_workers_and_files_chooses_the_same(tmp_path: Path) -> Non
         folder = tmp_path / f"{files}-{workers}"
         plan, lock = pinned(folder, rows, files=files, filters=[TOP_TWO])
         told: list[Progress] = []
-        make_choices(plan, lock, folder, workers, told.append)
+        count(folder, plan, lock, workers, told.append)
         (path,) = (folder / ".codemix" / "choices").glob("*.json")
         found.append((path.name if files == 1 else "", path.read_bytes()))
         assert told[-1].done_bytes == told[-1].total_bytes
@@ -160,12 +166,14 @@ import sys
 from pathlib import Path
 from runtime import choosing, shards
 from runtime.choosing import make_choices
+from runtime.watched import WatchedFiles
 from specs.loading import load_experiment, load_lock, lock_path
 from specs.resolve import plan_experiment
 shards.MIN_SHARD_BYTES, shards.SHARDS_PER_SOURCE = 10_000, 10_000
 spec = Path("specs/small.yaml")
 plan = plan_experiment(load_experiment(spec))
-make_choices(plan, load_lock(lock_path(spec)), Path.cwd(), 1)
+lock = load_lock(lock_path(spec))
+make_choices(plan, lock, Path.cwd(), WatchedFiles(Path.cwd(), lock.paths), 1)
 """
 
 
@@ -185,13 +193,13 @@ def test_a_killed_counting_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert not list(folder.glob("*.json"))
     before = {path: path.read_bytes() for path in finished}
     told: list[Progress] = []
-    make_choices(plan, lock, tmp_path, 1, told.append)
+    count(tmp_path, plan, lock, 1, told.append)
     total = lock.inputs["sources.web"].num_bytes
     assert 0 < told[-1].total_bytes < total - len(before) * 9_000
     choice = choices_of("web", plan, lock, tmp_path)[REASON]
     assert found_of(choice) == [("l0", 715), ("l1", 715)]
     # A second time there is nothing to count.
-    make_choices(plan, lock, tmp_path, 1, lambda _: pytest.fail("counted again"))
+    count(tmp_path, plan, lock, 1, lambda _: pytest.fail("counted again"))
 
 
 @pytest.mark.usefixtures("here")
@@ -214,7 +222,7 @@ def test_what_does_not_decide_a_choice_makes_no_new_one(tmp_path: Path) -> None:
     choose(tmp_path, plan, lock)
     behind = [TOP_TWO, {"filter": "contains", "text": "0x"}]
     plan, lock = pinned(tmp_path, rows, filters=behind, holdout="5%", max_epochs=3)
-    make_choices(plan, lock, tmp_path, 1, lambda _: pytest.fail("counted again"))
+    count(tmp_path, plan, lock, 1, lambda _: pytest.fail("counted again"))
     assert choices_of("web", plan, lock, tmp_path)
 
 
@@ -222,7 +230,7 @@ def test_what_does_not_decide_a_choice_makes_no_new_one(tmp_path: Path) -> None:
 def test_a_field_without_values_is_refused(tmp_path: Path) -> None:
     plan, lock = pinned(tmp_path, rows_of([None, None]), filters=[TOP_TWO])
     with pytest.raises(InputError, match="none of 2 documents has a value") as caught:
-        make_choices(plan, lock, tmp_path, 1)
+        count(tmp_path, plan, lock)
     assert caught.value.problems[0].path == "sources.web.filters.0"
 
 
@@ -238,7 +246,7 @@ def test_corrupt_lines_are_named_or_skipped(tmp_path: Path) -> None:
     rows = [*rows_of(["c"] * 3), {"lang": "tex"}]
     plan, lock = pinned(tmp_path, rows, filters=[TOP_TWO])
     with pytest.raises(InputError, match="has no field 'text'") as caught:
-        make_choices(plan, lock, tmp_path, 1)
+        count(tmp_path, plan, lock)
     assert caught.value.problems[0].line == 4
     plan, lock = pinned(tmp_path, rows, filters=[TOP_TWO], on_corrupt="skip")
     assert found_of(choose(tmp_path, plan, lock)[REASON]) == [("c", 3)]
@@ -263,4 +271,14 @@ def test_a_field_that_tells_documents_apart_is_refused(
     )
     with pytest.raises(InputError, match="name a field that tells kinds"):
         count_shard(job, lambda _: None)
-    assert not choice_path(tmp_path, "x").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_changes_is_not_counted(tmp_path: Path) -> None:
+    plan, lock = pinned(tmp_path, rows_of(["c", "java"]), filters=[TOP_TWO])
+    watched = WatchedFiles(tmp_path, lock.paths)
+    write_rows(tmp_path / "data" / "0.jsonl", rows_of(["tex", "tex", "lua"]))
+    with pytest.raises(InputError, match="while it was being read") as caught:
+        make_choices(plan, lock, tmp_path, watched, 1)
+    assert caught.value.problems[0].file == "data/0.jsonl"
+    assert not list((tmp_path / ".codemix" / "choices").rglob("*.json"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,18 +9,17 @@ from typing import Any
 import pytest
 from contamination_cases import rows_of as questions_of
 from contamination_cases import task_of
-from data_workspace import make_workspace, write_spec
+from data_workspace import isolate, make_workspace, write_spec
 from here_pool import HerePool
 from run_workspace import codemix
-from value_cases import TOP_TWO, pinned, rows_of, write_rows
+from value_cases import TOP_TWO, rows_of, write_rows
 
 from evals.contamination import collect
-from evals.contamination.collect import scan_sources
-from evals.contamination.needles import index_questions
-from evals.contamination.tally import Tally
+from evals.contamination.find import look_for_questions
 from runtime import choosing
 from runtime.funnel import funnel_path
 from runtime.funnels import open_funnels
+from runtime.pin import pin
 from runtime.store_identity import store_folder
 from runtime.token_store import read_manifest
 from specs.loading import load_experiment, load_lock, lock_path
@@ -48,6 +46,12 @@ def spec_of(workspace: Path, **sources: Any) -> Path:
             }
         ],
     )
+
+
+def copied(workspace: Path, folder: Path) -> Path:
+    shutil.copytree(workspace, folder / "copy", symlinks=True)
+    isolate(folder / "copy")
+    return folder / "copy"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +105,9 @@ def test_a_store_records_the_choice_it_was_made_by(
     assert sum(one.num_documents for one in splits) == 210
 
 
-def test_a_lost_funnel_counts_again(prepared: tuple[Path, dict[str, Any]]) -> None:
+def test_a_lost_funnel_goes_by_the_choice_of_the_store(
+    prepared: tuple[Path, dict[str, Any]],
+) -> None:
     workspace, _ = prepared
     spec = workspace / "specs" / "small.yaml"
     plan, lock = plan_experiment(load_experiment(spec)), load_lock(lock_path(spec))
@@ -120,8 +126,7 @@ def test_a_lost_funnel_counts_again(prepared: tuple[Path, dict[str, Any]]) -> No
 def test_a_field_that_is_not_there_ends_the_command(
     prepared: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    workspace = tmp_path / "copy"
-    shutil.copytree(prepared[0], workspace, symlinks=True)
+    workspace = copied(prepared[0], tmp_path)
     spec = spec_of(workspace, web={**WEB, "filters": [{**TOP_TWO, "field": "lnag"}]})
     assert codemix(workspace, "pin", str(spec))[0] == 0
     code, told, _ = codemix(workspace, "prepare", str(spec))
@@ -134,25 +139,27 @@ def test_a_field_that_is_not_there_ends_the_command(
 
 
 def test_questions_are_looked_for_in_what_is_chosen(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: tuple[Path, dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(choosing, "WorkerPool", HerePool)
     monkeypatch.setattr(collect, "WorkerPool", HerePool)
+    workspace = copied(prepared[0], tmp_path)
     question = "Which river did the old ferryman cross by night, and for whom?"
     rows = rows_of(LANGUAGES)
     rows[0]["text"] += question
     rows[-1]["text"] += question
-    plan, lock = pinned(tmp_path, rows, filters=[TOP_TWO], holdout=0)
-    tasks = [(task_of("quiz", ["question"]), questions_of([question]))]
-    scan = scan_sources(
-        index_questions(tasks),
-        plan,
-        lock,
-        tmp_path,
-        num_workers=1,
-        progress=lambda _: None,
+    write_rows(workspace / "data" / "b.jsonl", rows)
+    spec = spec_of(workspace, web={**WEB, "uri": "data/b.jsonl", "holdout": 0})
+    experiment = load_experiment(spec)
+    found = look_for_questions(
+        [(task_of("quiz", ["question"]), questions_of([question]))],
+        experiment=experiment,
+        plan=plan_experiment(experiment),
+        lock=pin(spec, experiment, workspace),
+        workspace=workspace,
     )
-    found = list(Tally(scan, {}).documents())
     # Not on the last line, whose language is not kept.
-    assert [(one.file, one.number) for one in found] == [("data/0.jsonl", 1)]
-    assert json.dumps(lock.to_json()).count("chosen") == 0
+    documents = [(one.file, one.number) for one in found.documents()]
+    assert documents == [("data/b.jsonl", 1)]

@@ -10,14 +10,12 @@ from pathlib import Path
 from evals.contamination.jobs import (
     ScanJob,
     SourceJobs,
-    is_prepared,
     plan_scan,
     results_folder,
 )
 from evals.contamination.needles import QuestionIndex
 from evals.contamination.results import read_findings, write_index
 from evals.contamination.scan import Findings
-from runtime.choosing import make_choices
 from runtime.progress import Listener, Progress
 from runtime.workers import Done, Event, Failed, WorkerPool
 from specs.errors import InputError, Problem
@@ -66,12 +64,6 @@ def scan_sources(
         InputError: A source is neither prepared nor pinned, or its documents are
             corrupt; what is done is kept.
     """
-    read_as_text = [
-        name
-        for name in plan.sources
-        if plan.input_of(name) in lock.inputs and not is_prepared(name, lock, workspace)
-    ]
-    make_choices(plan, lock, workspace, num_workers, progress, sources=read_as_text)
     sources = plan_scan(index, plan, lock, workspace)
     jobs = [job for source in sources for job in source.jobs]
     write_index(results_folder(workspace, index.digest), index)

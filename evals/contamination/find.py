@@ -27,8 +27,10 @@ from evals.contamination.report import (
 from evals.contamination.tally import QuestionTally, Tally
 from evals.contamination.trained import trained_tokens
 from evals.rendering import Row
+from runtime.choosing import make_choices
 from runtime.pinned import check_pinned
 from runtime.progress import Listener, ignore_progress
+from runtime.watched import WatchedFiles
 from specs.experiment import Experiment
 from specs.lock import Lock
 from specs.plan import Plan
@@ -66,7 +68,9 @@ def look_for_questions(
     index = index_questions(wanted)
     prepared = all(is_prepared(name, lock, workspace) for name in plan.sources)
     if not prepared:
+        watched = WatchedFiles(workspace, lock.paths)
         check_pinned(experiment, lock, workspace, progress)
+        make_choices(plan, lock, workspace, watched, num_workers, progress)
     scan = scan_sources(
         index, plan, lock, workspace, num_workers=num_workers, progress=progress
     )
