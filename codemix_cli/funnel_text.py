@@ -21,12 +21,8 @@ def told_stats(report: Report) -> str:
     """Write the funnel of each source, then what is left of all."""
     sources = report["sources"]
     parts = [_funnel(name, source) for name, source in sources.items()]
-    errors = [_relative_error(source["read"]) for source in sources.values()]
     if any(not source["read"]["is_exact"] for source in sources.values()):
-        parts.append(
-            "~ estimated from a sample; standard error of all tokens read at most "
-            f"{max(errors):.2g}%"
-        )
+        parts.append(_estimated(sources))
     return "\n\n".join([*parts, _uses(report)])
 
 
@@ -71,9 +67,15 @@ def _share(share: float | None) -> str:
     return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
 
 
-def _relative_error(read: Report) -> float:
-    error: int = read["tokens_error"]
-    return 100 * error / max(int(read["tokens"]), 1)
+def _estimated(sources: Report) -> str:
+    reads = [source["read"] for source in sources.values()]
+    errors = [100 * read["tokens_error"] / max(read["tokens"], 1) for read in reads]
+    if not any(errors):
+        return "~ estimated: of very long texts the beginning was tokenised"
+    return (
+        "~ estimated from a sample; standard error of all tokens read at most "
+        f"{max(errors):.2g}%"
+    )
 
 
 def _uses(report: Report) -> str:

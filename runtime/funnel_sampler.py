@@ -22,10 +22,11 @@ from runtime.documents import Corrupt, Document
 from runtime.funnel import CORRUPT, MAX_SAMPLES, Sample, Step
 from runtime.splits import SPLITS
 
-MAX_TOKENISED = 100
-"""Different texts of a dropping step that are tokenised, per shard."""
+MAX_TOKENISED = 2000
+"""Different texts of a dropping step that are tokenised, over all shards of a source;
+of each shard at least `MAX_SAMPLES`."""
 
-MAX_HEAD_BYTES = 2**16
+MAX_HEAD_BYTES = 2**18
 """Of a longer dropped text only the beginning is tokenised: filters are there to keep
 out what no tokenizer should meet."""
 
@@ -72,13 +73,15 @@ class _Texts:
 class Sampler:
     """The documents of one shard, by step."""
 
-    def __init__(self, sample_key: int):
+    def __init__(self, sample_key: int, num_shards: int):
         """Start a shard.
 
         Args:
             sample_key: Key of the order of texts, the same for all shards of a source.
+            num_shards: Of the source.
         """
         self._key = sample_key
+        self._max_tokenised = max(MAX_SAMPLES, MAX_TOKENISED // num_shards)
         self._steps: dict[str, _Texts] = {}
 
     def add(
@@ -99,7 +102,7 @@ class Sampler:
         is_dropped = step not in SPLITS
         texts = self._steps.get(step)
         if texts is None:
-            texts = _Texts(MAX_TOKENISED if is_dropped else MAX_SAMPLES)
+            texts = _Texts(self._max_tokenised if is_dropped else MAX_SAMPLES)
             self._steps[step] = texts
         texts.documents += 1
         texts.num_bytes += len(text)

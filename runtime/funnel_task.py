@@ -24,7 +24,7 @@ def load() -> Handler:
 
 
 def _funnel_of(job: ShardJob, report: Report) -> dict[str, Any]:
-    sampler = Sampler(int(job.sample_key))
+    sampler = Sampler(int(job.sample_key), job.num_shards)
     tally = Tally(sampler=sampler)
     done_bytes = 0
     for kept in read_shard(job, tally):

@@ -52,7 +52,8 @@ class DocumentSource(seqio.DataSource):  # type: ignore[misc]
 
     def start(self) -> None:
         """Forget the shard before."""
-        self.tally = Tally(sampler=Sampler(int(self.job.sample_key)))
+        sampler = Sampler(int(self.job.sample_key), self.job.num_shards)
+        self.tally = Tally(sampler=sampler)
         self.error: Exception | None = None
         # What TensorFlow need not carry: examples come out in the order they went in.
         self.taken: deque[Kept] = deque()
