@@ -236,6 +236,7 @@ def test_issue_that_was_opened_again_is_not_closed() -> None:
         ("a<!-- to the end", "a"),
         ("a<script>if (1 < 2) x();</script>b", "ab"),
         ("if a < b and c > d", "if a < b and c > d"),
+        ("a<x-bar></x-bar>b", "ab"),
         ("a &amp;lt; &#233; &nosuch;", "a &lt; \u00e9 &nosuch;"),
         ("<a href='x'>link</a> <img src=x alt=y>!", "link !"),
         ("vector<int> x; <i>y</i>", "vector x; y"),

@@ -29,7 +29,7 @@ PARAGRAPHS = frozenset(
 LINES = frozenset({"dd", "dt", "li", "option", "tr"})
 HIDDEN = frozenset({"script", "style", "template"})
 # No attribute may hold < or >; where one does, the rest of the tag is text.
-MARKUP = re.compile(r"<!--|<(/?)([A-Za-z][A-Za-z0-9]*+)(?=[\s/>])[^<>]*+>")
+MARKUP = re.compile(r"<!--|<(/?)([A-Za-z][A-Za-z0-9-]*+)(?=[\s/>])[^<>]*+>")
 BLANKS = re.compile(r"[ \t\r\n\f]+")
 LEADING_LINE = re.compile(r"\A\r?\n")
 
