@@ -25,7 +25,7 @@ from specs.resolve import plan_experiment
 if TYPE_CHECKING:
     from jax.sharding import Mesh
 
-_READERS = {".parquet": "pyarrow", ".zst": "zstandard"}
+_READERS = {".parquet": "pyarrow", ".arrow": "pyarrow", ".zst": "zstandard"}
 """End of a file name -> the module that reads it."""
 
 
@@ -90,7 +90,7 @@ def _readers(experiment: Experiment) -> Iterator[Finding]:
         needed |= {
             module for end, module in _READERS.items() if source.uri.endswith(end)
         }
-        if source.format == "parquet":
+        if source.format in ("parquet", "arrow"):
             needed.add("pyarrow")
     if "://" in (experiment.checkpoints.location or ""):
         needed.add("tensorstore")

@@ -119,8 +119,7 @@ def read_rows(
     """
     path = workspace / rows.file
     if file_format in ("text", "notebook"):
-        [name] = reader.strings
-        found = iter([(1, _read_text(path, rows.file, name))])
+        found = iter([(1, _read_text(path, rows.file, reader))])
     elif file_format == "jsonl":
         found = _read_json_lines(path, rows)
     else:
@@ -150,8 +149,13 @@ _UNITS: dict[Format, Literal["line", "row", "file"]] = {
 }
 
 
-def _read_text(path: Path, file: str, name: str) -> Row | Corrupt:
+def _read_text(path: Path, file: str, reader: RowReader) -> Row | Corrupt:
     """Return a whole file as a row of one column."""
+    if reader.lists or len(reader.strings) != 1:
+        names = ", ".join(sorted(reader.required))
+        what = f"has no columns, and the source's reader needs {names}"
+        return Corrupt(file, 1, what, "file")
+    [name] = reader.strings
     if path.stat().st_size > MAX_LINE_BYTES:
         return Corrupt(file, 1, "the file is too large for a single document", "file")
     try:

@@ -197,6 +197,12 @@ def test_a_reader_that_is_not_installed_is_named_with_its_fix(
     assert readers.fix == "make setup, or pip install no_such_reader"
 
 
+@pytest.mark.parametrize("change", ['"a.arrow"', '"data/*", format: arrow'])
+def test_arrow_files_need_pyarrow(workspace: Path, change: str) -> None:
+    readers = found(of_spec(SPEC.replace('"data/*.txt"', change), workspace), "readers")
+    assert "pyarrow" in readers.found
+
+
 def test_devices_without_enough_lanes_are_told(workspace: Path) -> None:
     import jax
 

@@ -192,6 +192,17 @@ def test_columns_of_another_kind_are_told_once_for_a_file(
     assert found.what.startswith(what)
 
 
+@pytest.mark.parametrize("name", ["a.ipynb", "a.py"])
+@pytest.mark.parametrize("kind", ["commit", "thread", "issue"])
+def test_file_without_columns_has_no_rows_for_a_reader_of_columns(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    (tmp_path / name).write_text(json.dumps(NOTEBOOK))
+    [found] = read(tmp_path / name, {"kind": kind})
+    assert isinstance(found, Corrupt)
+    assert found.what.startswith("has no columns, and the source's reader needs ")
+
+
 def test_fence_is_longer_than_any_in_the_cell() -> None:
     cell = {"cell_type": "code", "source": "'''\n```\n'''"}
     notebook = json.dumps({"cells": [cell]})
