@@ -1,0 +1,256 @@
+"""Claims judged by a study's scores: supported, contradicted, or undecided.
+
+A claim is that some weighted sums of scores are above 0; `a > b by >= 5% relative` says
+that a - 1.05 b is. It is supported where the whole 95% interval of the sum is above 0,
+contradicted where the whole interval is below, and undecided in between. Of several
+sums in one claim all must hold; their intervals are widened so that the claim as a
+whole has the confidence (Bonferroni). That two scores are alike is supported where both
+bounds of the margin hold with 95% each (Schuirmann's two one-sided tests, 1987).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from evals.study.evidence import Evidence
+from evals.study.sums import Basis, NotKnown, Sum, Summing, leaves
+from specs.base import Value
+from specs.claims import Alike, Best, Cell, Margin, Order, Parsed, Term
+from specs.study import Claim
+
+CONFIDENCE = 0.95
+
+Outcome = Literal["supported", "contradicted", "undecided", "unknown"]
+"""`unknown`: a score that the claim speaks of is not in the ledger."""
+
+
+class Finding(Value):
+    """One of the sums that a claim says are above 0."""
+
+    says: str
+    """Which, in words."""
+    outcome: Outcome
+    difference: float
+    """Left less right, turned round for `<`, without the margin."""
+    surplus: float
+    """The same less the margin: the claim says that it is above 0."""
+    low: float | None
+    """Where the surplus lies, with the confidence of the claim; null: unknown."""
+    high: float | None
+    over_questions: float | None
+    """Standard error of the surplus that comes of the questions."""
+    over_seeds: float | None
+    """Standard error of the surplus that comes of the seeds."""
+
+
+class Verdict(Value):
+    """What a study says of one claim."""
+
+    name: str
+    says: str
+    source: str | None
+    outcome: Outcome
+    basis: Basis | None
+    """`recipes`, or `runs` where nothing is known of seeds; null: unknown."""
+    findings: tuple[Finding, ...]
+    seeds_to_decide: int | None
+    """Of each point; null: it is decided, or seeds would not decide it."""
+    why: str
+    """For people: what is missing, or what would decide."""
+    entries: tuple[str, ...]
+    """Digests of the entries whose scores it is made of."""
+
+
+class _Inequality(NamedTuple):
+    """A sum that should be above 0."""
+
+    says: str
+    difference: tuple[tuple[float, Cell], ...]
+    surplus: tuple[tuple[float, Cell], ...]
+    difference_constant: float
+    surplus_constant: float
+
+
+def judge(claim: Claim, evidence: Evidence, summing: Summing) -> Verdict:
+    """Judge one claim.
+
+    Args:
+        claim: The claim.
+        evidence: The study's scores.
+        summing: Over the same evidence.
+    """
+    parsed = claim.parsed
+    wanted = list(_inequalities(parsed, evidence))
+    try:
+        totals = [summing.sum_of(one.surplus, one.surplus_constant) for one in wanted]
+        confidence = _confidence(parsed, len(wanted))
+        findings = [
+            _finding(one, total, summing, confidence)
+            for one, total in zip(wanted, totals, strict=True)
+        ]
+    except NotKnown as error:
+        return _verdict(claim, "unknown", None, (), None, str(error), ())
+    outcome = _together([one.outcome for one in findings])
+    bases = {total.basis for total in totals}
+    seeds, why = None, ""
+    if outcome == "undecided":
+        seeds, why = _what_decides(totals, findings, confidence)
+    return _verdict(
+        claim,
+        outcome,
+        "runs" if "runs" in bases else "recipes",
+        tuple(findings),
+        seeds,
+        why,
+        _entries(wanted, evidence),
+    )
+
+
+def _verdict(
+    claim: Claim,
+    outcome: Outcome,
+    basis: Basis | None,
+    findings: tuple[Finding, ...],
+    seeds: int | None,
+    why: str,
+    entries: tuple[str, ...],
+) -> Verdict:
+    return Verdict(
+        name=claim.name,
+        says=claim.says,
+        source=claim.source,
+        outcome=outcome,
+        basis=basis,
+        findings=findings,
+        seeds_to_decide=seeds,
+        why=why,
+        entries=entries,
+    )
+
+
+def _inequalities(parsed: Parsed, evidence: Evidence) -> Iterator[_Inequality]:
+    if isinstance(parsed, Best):
+        is_high = evidence.study.scores[parsed.score].better == "higher"
+        winner = Term(cells=(Cell(point=parsed.winner, score=parsed.score),))
+        for point in parsed.points:
+            if point != parsed.winner:
+                other = Term(cells=(Cell(point=point, score=parsed.score),))
+                yield (
+                    _above(winner, other, None)
+                    if is_high
+                    else _below(winner, other, None)
+                )
+    elif isinstance(parsed, Order):
+        build = _above if parsed.relation == ">" else _below
+        for left, right in itertools.pairwise(parsed.terms):
+            yield build(left, right, parsed.margin)
+    else:
+        left, right = parsed.terms
+        yield _within(left, right, parsed.within, 1.0)
+        yield _within(left, right, parsed.within, -1.0)
+
+
+def _above(left: Term, right: Term, margin: Margin | None) -> _Inequality:
+    return _inequality(f"{left} > {right}", left, right, 1.0, margin)
+
+
+def _below(left: Term, right: Term, margin: Margin | None) -> _Inequality:
+    return _inequality(f"{left} < {right}", left, right, -1.0, margin)
+
+
+def _within(left: Term, right: Term, margin: Margin, side: float) -> _Inequality:
+    """Say that the left term is not further from the right one than a margin."""
+    wider = margin.model_copy(update={"amount": -margin.amount})
+    sign = ">" if side > 0 else "<"
+    bound = "-" if side > 0 else "+"
+    says = f"{left} {sign} {right} {bound} {margin}"
+    return _inequality(says, left, right, side, wider)
+
+
+def _inequality(
+    says: str, left: Term, right: Term, side: float, margin: Margin | None
+) -> _Inequality:
+    """Say that side * (left - right), less the margin, is above 0."""
+    difference = (*_weighted(left, side), *_weighted(right, -side))
+    constant = side * (left.number or 0.0) - side * (right.number or 0.0)
+    surplus, surplus_constant = difference, constant
+    if margin is not None and margin.kind == "relative":
+        surplus = (*difference, *_weighted(right, -margin.amount))
+        surplus_constant = constant - margin.amount * (right.number or 0.0)
+    elif margin is not None:
+        surplus_constant = constant - margin.amount
+    return _Inequality(says, difference, surplus, constant, surplus_constant)
+
+
+def _weighted(term: Term, weight: float) -> tuple[tuple[float, Cell], ...]:
+    return tuple((weight / len(term.cells), cell) for cell in term.cells)
+
+
+def _confidence(parsed: Parsed, count: int) -> float:
+    """Return the confidence of each interval that gives the claim its own."""
+    if isinstance(parsed, Alike):
+        return 1 - 2 * (1 - CONFIDENCE)  # both bounds are one-sided tests
+    return 1 - (1 - CONFIDENCE) / count
+
+
+def _finding(
+    wanted: _Inequality, total: Sum, summing: Summing, confidence: float
+) -> Finding:
+    interval = total.interval(confidence)
+    outcome: Outcome = "undecided"
+    if interval is not None and interval[0] > 0:
+        outcome = "supported"
+    elif interval is not None and interval[1] < 0:
+        outcome = "contradicted"
+    difference = summing.sum_of(wanted.difference, wanted.difference_constant)
+    return Finding(
+        says=wanted.says,
+        outcome=outcome,
+        difference=difference.value,
+        surplus=total.value,
+        low=interval[0] if interval is not None else None,
+        high=interval[1] if interval is not None else None,
+        over_questions=total.over_questions,
+        over_seeds=total.over_seeds,
+    )
+
+
+def _together(outcomes: list[Outcome]) -> Outcome:
+    if "contradicted" in outcomes:
+        return "contradicted"
+    return "undecided" if "undecided" in outcomes else "supported"
+
+
+def _what_decides(
+    totals: list[Sum], findings: list[Finding], confidence: float
+) -> tuple[int | None, str]:
+    """Say what would decide an undecided claim."""
+    open_ones = [
+        total
+        for total, one in zip(totals, findings, strict=True)
+        if one.outcome == "undecided"
+    ]
+    if any(one.over_seeds is None for one in open_ones):
+        if all(one.error is None for one in open_ones):
+            return None, "one run each tells nothing: train a second seed of some point"
+        return None, (
+            "these runs do not differ enough for so few questions; a second seed of "
+            "some point would tell how much recipes do"
+        )
+    needed = [one.seeds_to_decide(confidence) for one in open_ones]
+    if any(one is None for one in needed):
+        return None, "no number of seeds decides it: the difference is too small"
+    most = max(one for one in needed if one is not None)
+    return most, f"{most} seeds of each point would decide, if it stays as it is"
+
+
+def _entries(wanted: list[_Inequality], evidence: Evidence) -> tuple[str, ...]:
+    found = []
+    for one in wanted:
+        for _, cell in one.surplus:
+            for _, leaf in leaves(cell.score, evidence.study.scores):
+                measured = evidence.measured(cell.point, leaf)
+                found += [run.entry for run in measured.runs] if measured else []
+    return tuple(dict.fromkeys(found))
