@@ -109,7 +109,10 @@ class _ZstdFile(io.RawIOBase):
         try:
             self._ready = memoryview(self._frame.decompress(packed))
         except self._error as error:
-            raise DamagedStreamError(str(error)) from error
+            what = str(error)
+            if "too much memory" in what:
+                what = "it was packed with a window above 128 MiB (zstd --long)"
+            raise DamagedStreamError(what) from error
         num_left = len(self._frame.unused_data) if self._frame.eof else 0
         self._packed = self._packed[len(packed) - num_left :]
         return True

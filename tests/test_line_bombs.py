@@ -77,7 +77,10 @@ def test_line_of_200_megabytes_is_read(tmp_path: Path) -> None:
     assert found == "200000000 1"
 
 
-@pytest.mark.parametrize(("window_log", "found"), [(27, "131072 1"), (28, "damaged")])
+@pytest.mark.parametrize(
+    ("window_log", "found"),
+    [(27, "131072 1"), (28, "damaged: it was packed with a window above 128 MiB")],
+)
 def test_frame_that_asks_for_more_memory_than_it_may_is_damaged(
     tmp_path: Path, window_log: int, found: str
 ) -> None:
