@@ -237,7 +237,7 @@ def test_excluded_ngram_sends_an_index_to_its_next_attempt() -> None:
         seed=1,
         families=family,
         check=plain,
-        excluded=Excluded(8, frozenset({ngram})),
+        excluded=Excluded({8: frozenset({ngram})}),
     )
     assert (0, 0, "partition", "excluded n-gram") in rejected
     assert second["certificate"]["attempt"] > first["certificate"]["attempt"]

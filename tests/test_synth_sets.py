@@ -210,7 +210,7 @@ def test_ngrams_of_different_lengths_are_refused_with_the_line(tmp_path: Path) -
     with pytest.raises(
         InputError, match=r"ngrams.txt:2: all n-grams must have 3 words"
     ):
-        read_excluded(path)
+        read_excluded([path])
 
 
 def codemix(*arguments: str) -> Result:

@@ -213,7 +213,7 @@ def test_excluded_ngrams_are_kept_out(tmp_path: Path) -> None:
     ngrams = tmp_path / "ngrams.txt"
     ngrams.write_text("greater than\n")
     with writer_server() as server:
-        made = have_written(tmp_path / "set", server, count=2, exclude=ngrams)
+        made = have_written(tmp_path / "set", server, count=2, exclude=(ngrams,))
     assert made.card["rejected"] == {"excluded n-gram": 6}
     assert made.card["num_given_up"] == 2
     assert problems(tmp_path / "set") == []

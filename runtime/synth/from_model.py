@@ -70,7 +70,7 @@ def write_problem(
         writer: Who is asked.
         answer: Has the requests answered.
         level: Where the code runs.
-        excluded: N-grams that the document may not hold.
+        excluded: What the document may not hold.
         running: Held while a program runs; null: nothing is.
 
     Returns:
@@ -91,9 +91,8 @@ def write_problem(
     if isinstance(verdict, Refusal):
         return verdict
     document = _document(ask, written, verdict, (first, second))
-    if excluded.found_in(document["text"]) is not None:
-        return Refusal(reason="excluded n-gram")
-    return document
+    against = excluded.reason_against(document["text"], written.solution)
+    return document if against is None else Refusal(reason=against)
 
 
 def verify(

@@ -6,7 +6,6 @@ folder depends on the number of workers or on when it was made.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from runtime.folder_lock import sole_user
 from runtime.synth.card import Card, describe
 from runtime.synth.catalogue import chosen_families
-from runtime.synth.exclusion import read_excluded
+from runtime.synth.exclusion import digest_of_files, read_excluded
 from runtime.synth.form import Form, fitting_families, form_of
 from runtime.synth.isolation import Level, ensure
 from runtime.synth.placement import capacity
@@ -45,7 +44,7 @@ class Request:
     sandbox: Level = "bubblewrap"
     generator_version: int = GENERATOR_VERSION
     excluded_sha256: str | None = None
-    """Of the file of n-grams that no problem may hold."""
+    """Of what no problem may hold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +65,7 @@ def synthesise(
     families: Sequence[str] = (),
     difficulties: Sequence[str] = (),
     layouts: Sequence[str] = (),
-    exclude: Path | None = None,
+    exclude: Sequence[Path] = (),
     sandbox: Level = "bubblewrap",
     num_workers: int = 1,
     moved: Moves = lambda done, total: None,
@@ -80,7 +79,7 @@ def synthesise(
         families: Names; none for all that fit.
         difficulties: Of the solutions; none for all.
         layouts: Of the documents; none for all.
-        exclude: File of n-grams that no problem may hold.
+        exclude: Files of n-grams and of questions that no problem may hold.
         sandbox: Where problems are checked; part of their certificates.
         num_workers: Processes; changes no byte.
         moved: Told how far it is.
@@ -100,10 +99,7 @@ def synthesise(
             f"{len(chosen)} families make at most {most:,} problems, got {count:,}",
             fix="lower --count, or take more families",
         )
-    excluded = None
-    if exclude is not None:
-        read_excluded(exclude)
-        excluded = hashlib.sha256(exclude.read_bytes()).hexdigest()
+    read_excluded(exclude)
     request = Request(
         seed=seed,
         count=count,
@@ -111,7 +107,7 @@ def synthesise(
         form=form,
         problems_per_shard=PROBLEMS_PER_SHARD,
         sandbox=sandbox,
-        excluded_sha256=excluded,
+        excluded_sha256=digest_of_files(exclude),
     )
     with sole_user(folder):
         agree(folder, _as_json(request))
@@ -128,7 +124,7 @@ def synthesise(
 def _make_shards(
     folder: Path,
     request: Request,
-    exclude: Path | None,
+    exclude: Sequence[Path],
     num_workers: int,
     moved: Moves,
 ) -> None:
@@ -156,7 +152,7 @@ def _make_shards(
 
 
 def _job(
-    folder: Path, request: Request, exclude: Path | None, shard: Range
+    folder: Path, request: Request, exclude: Sequence[Path], shard: Range
 ) -> dict[str, Any]:
     name, start, stop = shard
     return {
@@ -169,7 +165,7 @@ def _job(
         "difficulties": list(request.form.difficulties),
         "layouts": list(request.form.layouts),
         "folder": str(folder),
-        "exclude": str(exclude) if exclude else None,
+        "exclude": [str(path) for path in exclude],
     }
 
 

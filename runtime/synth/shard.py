@@ -61,7 +61,7 @@ def make_problems(
         seed: Of the set.
         families: Of the set, in order.
         check: Gives a verdict on each candidate.
-        excluded: N-grams that no problem may hold.
+        excluded: What no problem may hold.
         form: Of the set.
         moved: Called with how many problems are done.
     """
@@ -115,8 +115,9 @@ def _attempt(
             refuse(one.index, verdict["reason"])
             continue
         problem = finished(one, verdict, form)
-        if excluded.found_in(problem["text"]) is not None:
-            refuse(one.index, "excluded n-gram")
+        against = excluded.reason_against(problem["text"], problem["solution"])
+        if against is not None:
+            refuse(one.index, against)
         else:
             made[one.index] = problem
     return made, refused

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.synth.catalogue import chosen_families
-from runtime.synth.exclusion import NOTHING, read_excluded
+from runtime.synth.exclusion import read_excluded
 from runtime.synth.form import form_of
 from runtime.synth.shard import make_problems, write_shard
 from runtime.synth.verification import check_all
@@ -20,7 +20,6 @@ def load() -> Handler:
 
 
 def _make(job: dict[str, Any], report: Report) -> None:
-    exclude = job["exclude"]
     indices = range(job["start"], job["stop"])
     problems, rejected = make_problems(
         indices,
@@ -28,7 +27,7 @@ def _make(job: dict[str, Any], report: Report) -> None:
         families=chosen_families(job["families"]),
         check=partial(check_all, level=job["sandbox"]),
         form=form_of(job["difficulties"], job["layouts"]),
-        excluded=read_excluded(Path(exclude)) if exclude else NOTHING,
+        excluded=read_excluded([Path(one) for one in job["exclude"]]),
         moved=report,
     )
     made = {problem["index"] for problem in problems}

@@ -7,7 +7,6 @@ makes the same bytes of the same answers, without a model.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -27,7 +26,7 @@ from runtime.synth.asking import (
     writer_client,
 )
 from runtime.synth.card import Card, describe
-from runtime.synth.exclusion import NOTHING, Excluded, read_excluded
+from runtime.synth.exclusion import Excluded, digest_of_files, read_excluded
 from runtime.synth.from_model import FAMILY, Refusal, write_problem
 from runtime.synth.generate import Moves
 from runtime.synth.isolation import Level, ensure
@@ -54,8 +53,8 @@ class Commission:
     count: int
     """Problems."""
     seed: int = 0
-    exclude: Path | None = None
-    """File of n-grams that no problem may hold."""
+    exclude: tuple[Path, ...] = ()
+    """Files of n-grams and of questions that no problem may hold."""
     sandbox: Level = "bubblewrap"
     num_workers: int = 1
     """Programs that run at once; changes no byte."""
@@ -66,9 +65,6 @@ class Commission:
 
     def asked(self) -> dict[str, Any]:
         """Return what decides the bytes of the set, next to the answers."""
-        excluded = None
-        if self.exclude is not None:
-            excluded = hashlib.sha256(self.exclude.read_bytes()).hexdigest()
         return {
             "writer": self.writer.identity(),
             "request_version": VERSION,
@@ -76,7 +72,7 @@ class Commission:
             "count": self.count,
             "problems_per_shard": PROBLEMS_PER_SHARD,
             "sandbox": self.sandbox,
-            "excluded_sha256": excluded,
+            "excluded_sha256": digest_of_files(self.exclude),
         }
 
 
@@ -112,8 +108,7 @@ def write_set(
             was answered until then is kept.
     """
     ensure(commission.sandbox)
-    exclude = commission.exclude
-    excluded = read_excluded(exclude) if exclude is not None else NOTHING
+    excluded = read_excluded(commission.exclude)
     asked = commission.asked()
     if not commission.is_replay:
         client = client or writer_client(commission.writer)

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
 @click.option(
     "--exclude",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File of word n-grams, one a line, that no problem may hold.",
+    multiple=True,
+    help="Questions (.jsonl) or n-grams that no problem may hold; repeatable.",
 )
 @click.option(
     "--workers",
@@ -70,7 +71,7 @@ def command(
     families: str | None,
     difficulty: str | None,
     layouts: str | None,
-    exclude: Path | None,
+    exclude: tuple[Path, ...],
     workers: int,
     sandbox: Level,
 ) -> Result:

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 @click.option(
     "--exclude",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File of word n-grams, one a line, that no problem may hold.",
+    multiple=True,
+    help="Questions (.jsonl) or n-grams that no problem may hold; repeatable.",
 )
 @click.option(
     "--workers",
@@ -62,7 +63,7 @@ def command(
     out: Path,
     budget: str | None,
     replay: bool,
-    exclude: Path | None,
+    exclude: tuple[Path, ...],
     workers: int,
 ) -> Result:
     """Let a model write Python problems, and verify them.
