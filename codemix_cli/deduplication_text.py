@@ -21,6 +21,8 @@ def told_deduplication(report: dict[str, Any]) -> str:
     parts = [_told_sources(report["sources"])]
     if report["clusters"]:
         parts.append(_told_clusters(report["clusters"][:MAX_CLUSTERS]))
+    if report["benchmarks"]:
+        parts.append(_told_benchmarks(report["benchmarks"]))
     return "\n\n".join(parts)
 
 
@@ -61,6 +63,23 @@ def _told_clusters(clusters: list[dict[str, Any]]) -> str:
                 in_bytes(one["bytes"]),
                 _place(pair["dropped"]),
                 "same text" if is_same else f"{pair['shared'] / pair['either']:.1%}",
+            ]
+        )
+    return table([header, *rows], right=(1, 2, 4))
+
+
+def _told_benchmarks(tasks: list[dict[str, Any]]) -> str:
+    header = ["kept out", "dropped", "questions", "one of them", "words"]
+    rows = []
+    for one in tasks:
+        sample = next(iter(one["samples"]), None)
+        rows.append(
+            [
+                one["task"],
+                f"{one['documents']:,}",
+                f"{one['questions']:,}",
+                "-" if sample is None else _place(sample["dropped"]),
+                "-" if sample is None else str(sample["words"]),
             ]
         )
     return table([header, *rows], right=(1, 2, 4))

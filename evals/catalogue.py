@@ -12,6 +12,7 @@ from pathlib import Path
 
 from evals.rendering import template_problems
 from specs.benchmarks import Asked, Benchmarks
+from specs.deduplication import KeptOutBenchmarks
 from specs.errors import CodemixError, Problem, SpecError
 from specs.evaluation import BASELINES, OWN_SUITES, Evaluation
 from specs.experiment import Experiment
@@ -26,6 +27,9 @@ TASKS = Path(__file__).parent / "tasks"
 SUITES = TASKS / "suites"
 
 FILE_SUFFIXES = (".yaml", ".yml")
+
+KEPT_OUT = "deduplicate.benchmarks"
+"""Where a spec names the benchmarks that are kept out of its training text."""
 
 STOCK = "lm-eval:"
 """Before the name of a task that lm-evaluation-harness defines."""
@@ -42,23 +46,20 @@ def suite_names() -> list[str]:
 
 
 def check_names(experiment: Experiment) -> list[Problem]:
-    """Find names in a spec's evals that there is nothing of; no file is opened."""
-    problems = []
+    """Find names of a spec that there is no benchmark of; no file is opened."""
+    problems: list[Problem] = []
     for item, evaluation in enumerate(experiment.evals):
-        suite = evaluation.suite
-        if suite is not None and suite not in (*OWN_SUITES, *suite_names()):
-            fix = did_you_mean(suite, [*OWN_SUITES, *suite_names()])
-            what = f"unknown suite {suite!r}"
-            path = f"evals.{item}.suite"
-            problems.append(Problem(path=path, what=what, fix=fix))
-        for place, name in enumerate(evaluation.tasks or ()):
-            if name.startswith(STOCK) or name.endswith(FILE_SUFFIXES):
-                continue
-            if name not in task_names():
-                fix = did_you_mean(name, task_names())
-                path = f"evals.{item}.tasks.{place}"
-                what = f"unknown task {name!r}"
-                problems.append(Problem(path=path, what=what, fix=fix))
+        path = f"evals.{item}"
+        if evaluation.suite is not None:
+            known = [*OWN_SUITES, *suite_names()]
+            problems += _unknown("suite", evaluation.suite, f"{path}.suite", known)
+        problems += _unknown_tasks(evaluation.tasks or (), path)
+    kept_out = kept_out_of(experiment)
+    if kept_out is not None:
+        for place, name in enumerate(kept_out.suites):
+            path = f"{KEPT_OUT}.suites.{place}"
+            problems += _unknown("suite", name, path, suite_names())
+        problems += _unknown_tasks(kept_out.tasks, KEPT_OUT)
     return problems
 
 
@@ -100,13 +101,12 @@ def check_files(experiment: Experiment, workspace: Path) -> list[Problem]:
     """
     found = _Declared(workspace)
     for item, evaluation in enumerate(experiment.evals):
-        files = [
-            (place, name)
-            for place, name in enumerate(evaluation.tasks or ())
-            if name.endswith(FILE_SUFFIXES)
-        ]
-        for task in found.read(item, files):
-            found.keep(item, task)
+        path = f"evals.{item}"
+        for task in found.read(path, _files(evaluation.tasks or ())):
+            found.keep(path, task)
+    kept_out = kept_out_of(experiment)
+    if kept_out is not None:
+        found.keep_out(found.read(KEPT_OUT, _files(kept_out.tasks)))
     return found.problems
 
 
@@ -126,9 +126,22 @@ def declared_benchmarks(experiment: Experiment, workspace: Path) -> Benchmarks:
         for item, evaluation in enumerate(experiment.evals):
             if evaluation.suite not in OWN_SUITES:
                 found.add(item, evaluation)
+        kept_out = kept_out_of(experiment)
+        if kept_out is not None:
+            suites = [shipped_suite(name).tasks for name in kept_out.suites]
+            for tasks in (*suites, kept_out.tasks):
+                found.keep_out(found.read(KEPT_OUT, list(enumerate(tasks))))
     if found.problems:
         raise SpecError(found.problems)
-    return Benchmarks(tasks=found.tasks, asked=tuple(found.asked))
+    return Benchmarks(
+        tasks=found.tasks, asked=tuple(found.asked), kept_out=found.kept_out
+    )
+
+
+def kept_out_of(experiment: Experiment) -> KeptOutBenchmarks | None:
+    """Return the benchmarks that a spec keeps out of its training text."""
+    declared = experiment.deduplicate
+    return None if declared is None else declared.benchmarks
 
 
 def shipped_task(name: str) -> Task:
@@ -142,11 +155,35 @@ def shipped_suite(name: str) -> Suite:
     return load_suite(path, shown_as=f"evals/tasks/suites/{name}.yaml")
 
 
+def _unknown(
+    kind: str, name: str, path: str, known: Sequence[str]
+) -> Iterator[Problem]:
+    if name not in known:
+        what = f"unknown {kind} {name!r}"
+        yield Problem(path=path, what=what, fix=did_you_mean(name, known))
+
+
+def _unknown_tasks(names: Sequence[str], path: str) -> Iterator[Problem]:
+    for place, name in enumerate(names):
+        if not name.startswith(STOCK) and not name.endswith(FILE_SUFFIXES):
+            yield from _unknown("task", name, f"{path}.tasks.{place}", task_names())
+
+
+def _files(names: Sequence[str]) -> list[tuple[int, str]]:
+    """Return the task files of the workspace among names, with their places."""
+    return [
+        (place, name)
+        for place, name in enumerate(names)
+        if name.endswith(FILE_SUFFIXES)
+    ]
+
+
 class _Declared:
     """Collects what is asked for, and every problem with it."""
 
     def __init__(self, workspace: Path) -> None:
         self.tasks: dict[str, Task] = {}
+        self.kept_out: dict[str, Task] = {}
         self.asked: list[Asked] = []
         self.problems: list[Problem] = []
         self._workspace = workspace
@@ -159,10 +196,11 @@ class _Declared:
             names, limit = suite.tasks, limit or suite.limit
         else:
             names = evaluation.tasks or ()
-        read = self.read(item, list(enumerate(names)))
+        path = f"evals.{item}"
+        read = self.read(path, list(enumerate(names)))
         tasks = [_limited(task, limit) for task in self._defined(read)]
         for task in tasks:
-            self.keep(item, task)
+            self.keep(path, task)
         name = None
         if suite is not None:
             is_own = evaluation.limit in (None, suite.limit)
@@ -177,12 +215,23 @@ class _Declared:
             )
         )
 
-    def keep(self, item: int, task: Task) -> None:
+    def keep(self, path: str, task: Task) -> None:
         """Keep a task, and find another of its name."""
-        if self.tasks.setdefault(task.name, task) != task:
+        self._keep(self.tasks, path, task)
+
+    def keep_out(self, tasks: Iterator[Task]) -> None:
+        """Keep tasks whose questions are looked for, and find those that can't be."""
+        for task in self._defined(tasks):
+            self._keep(self.kept_out, KEPT_OUT, task)
+            if task.contamination is None:
+                what = f"the task {task.name!r} does not say how it is looked for"
+                fix = "add 'contamination: {fields: [...]}' to it, or leave it out"
+                self.problems.append(Problem(path=KEPT_OUT, what=what, fix=fix))
+
+    def _keep(self, tasks: dict[str, Task], path: str, task: Task) -> None:
+        if tasks.setdefault(task.name, task) != task:
             what = f"two different tasks are called {task.name!r}"
             fix = "rename the one that is yours"
-            path = f"evals.{item}"
             self.problems.append(Problem(path=path, what=what, fix=fix))
 
     def _defined(self, tasks: Iterator[Task]) -> Iterator[Task]:
@@ -192,10 +241,10 @@ class _Declared:
             except CodemixError as error:
                 self.problems += error.problems
 
-    def read(self, item: int, names: Sequence[tuple[int, str]]) -> Iterator[Task]:
-        """Yield the tasks of some names, each with its place in the item's list."""
+    def read(self, top: str, names: Sequence[tuple[int, str]]) -> Iterator[Task]:
+        """Yield the tasks of some names, each with its place in the list at `top`."""
         for place, name in names:
-            path = f"evals.{item}.tasks.{place}"
+            path = f"{top}.tasks.{place}"
             try:
                 if name.endswith(FILE_SUFFIXES):
                     check_location(name)
@@ -236,19 +285,9 @@ def _with_definition(task: Task) -> Task:
     """Pin the definition of lm-eval that a task takes its questions' form from."""
     if task.lm_eval is None:
         return task
-    from evals.harness_stock import stock_task
+    from evals.harness_stock import with_definition
 
-    stock = stock_task(task.lm_eval.task)
-    if task.lm_eval.sha256 not in (None, stock.digest):
-        raise SpecError(
-            f"lm-eval's definition of {stock.name} that is installed has the digest "
-            f"{stock.digest}, the task declares {task.lm_eval.sha256}",
-            path=f"tasks.{task.name}.lm_eval.sha256",
-            fix="install the lm-eval that it was declared with, or declare this digest "
-            "and raise the task's version",
-        )
-    pinned = task.lm_eval.model_copy(update={"sha256": stock.digest})
-    return task.model_copy(update={"lm_eval": pinned})
+    return with_definition(task)
 
 
 def _limited(task: Task, limit: int | None) -> Task:

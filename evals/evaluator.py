@@ -12,6 +12,7 @@ from pathlib import Path
 from evals.baselines import measure_baselines
 from evals.benchmarks import PreparedBenchmarks, prepare_benchmarks
 from evals.catalogue import declared_benchmarks
+from evals.contamination.overlaps import find_overlaps
 from evals.scores import Score
 from evals.suites import (
     PreparedEvals,
@@ -19,6 +20,7 @@ from evals.suites import (
     evaluate,
     prepare_evals,
 )
+from runtime.deduplication.overlaps import FindOverlaps
 from runtime.prepared import open_stores
 from runtime.ready import Ready
 from runtime.scoring import ScoredModel
@@ -42,6 +44,11 @@ class Evaluator:
     def declare(self, experiment: Experiment, workspace: Path) -> Benchmarks:
         """Return the benchmark tasks that a spec asks for, as they are declared."""
         return declared_benchmarks(experiment, workspace)
+
+    @property
+    def find_overlaps(self) -> FindOverlaps:
+        """Finds the training documents that hold questions which are kept out."""
+        return find_overlaps
 
     def prepare(self, ready: Ready) -> Score | None:
         """Read everything that is going to be scored.

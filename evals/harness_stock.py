@@ -90,6 +90,26 @@ def stock_task(name: str) -> StockTask:
     return read_stock_task(name, path)
 
 
+def with_definition(task: Task) -> Task:
+    """Pin the definition of lm-eval that a task takes its questions' form from.
+
+    Raises:
+        SpecError: It is not the one that the task declares.
+    """
+    assert task.lm_eval is not None
+    stock = stock_task(task.lm_eval.task)
+    if task.lm_eval.sha256 not in (None, stock.digest):
+        raise SpecError(
+            f"lm-eval's definition of {stock.name} that is installed has the digest "
+            f"{stock.digest}, the task declares {task.lm_eval.sha256}",
+            path=f"tasks.{task.name}.lm_eval.sha256",
+            fix="install the lm-eval that it was declared with, or declare this digest "
+            "and raise the task's version",
+        )
+    pinned = task.lm_eval.model_copy(update={"sha256": stock.digest})
+    return task.model_copy(update={"lm_eval": pinned})
+
+
 def task_of(stock: StockTask) -> Task:
     """Declare a definition as a task, where the definition alone says enough.
 

@@ -29,21 +29,31 @@ def with_digests(benchmarks: Benchmarks, files: Mapping[str, Path]) -> Benchmark
 
     Args:
         benchmarks: As declared.
-        files: `tasks.NAME`, `shots.NAME` -> where the rows are.
+        files: `tasks.NAME`, `shots.NAME`, `kept_out.NAME` -> where the rows are; what
+            is kept out and not among them stays as declared.
 
     Raises:
         InputError: With all rows that are not what a task declares.
     """
     problems: list[Problem] = []
-    tasks = {}
-    for name, task in benchmarks.tasks.items():
+
+    def filled(name: str, task: Task, group: str) -> Task:
         try:
-            tasks[name] = _with_digests(task, name, files)
+            return _with_digests(task, name, files, group)
         except InputError as error:
-            problems += error.problems
+            problems.extend(error.problems)
+            return task
+
+    tasks = {
+        name: filled(name, task, "tasks") for name, task in benchmarks.tasks.items()
+    }
+    kept_out = {
+        name: filled(name, task, "kept_out") if f"kept_out.{name}" in files else task
+        for name, task in benchmarks.kept_out.items()
+    }
     if problems:
         raise InputError(list(dict.fromkeys(problems)))
-    return benchmarks.model_copy(update={"tasks": tasks})
+    return benchmarks.model_copy(update={"tasks": tasks, "kept_out": kept_out})
 
 
 def check_declared(declared: Benchmarks, locked: Benchmarks, spec: str) -> None:
@@ -59,9 +69,13 @@ def check_declared(declared: Benchmarks, locked: Benchmarks, spec: str) -> None:
     """
     fix = f"codemix pin {spec}"
     problems = [
-        Problem(path=f"tasks.{name}", what=_difference(declared, locked, name), fix=fix)
-        for name in sorted(declared.tasks.keys() | locked.tasks.keys())
-        if not _is_same(declared.tasks.get(name), locked.tasks.get(name))
+        Problem(path=f"{group}.{name}", what=_difference(old, new), fix=fix)
+        for group, was, now in (
+            ("tasks", locked.tasks, declared.tasks),
+            ("kept_out", locked.kept_out, declared.kept_out),
+        )
+        for name in sorted(was.keys() | now.keys())
+        if not _is_same(new := now.get(name), old := was.get(name))
     ]
     if not problems and declared.asked != locked.asked:
         what = "the spec asks for its tasks otherwise than the lock has it"
@@ -70,9 +84,10 @@ def check_declared(declared: Benchmarks, locked: Benchmarks, spec: str) -> None:
         raise InputError(problems)
 
 
-def _with_digests(task: Task, name: str, files: Mapping[str, Path]) -> Task:
-    task = task.model_copy(update={"data": _filled(task.data, files[f"tasks.{name}"])})
-    if task.shots.data is None:
+def _with_digests(task: Task, name: str, files: Mapping[str, Path], group: str) -> Task:
+    data = _filled(task.data, files[f"{group}.{name}"])
+    task = task.model_copy(update={"data": data})
+    if group == "kept_out" or task.shots.data is None:
         return task
     data = _filled(task.shots.data, files[f"shots.{name}"])
     shots = task.shots.model_copy(update={"data": data})
@@ -84,10 +99,10 @@ def _filled(data: TaskData, path: Path) -> TaskData:
     return data.model_copy(update={"sha256": rows_digest(rows), "rows": len(rows)})
 
 
-def _difference(declared: Benchmarks, locked: Benchmarks, name: str) -> str:
-    if name not in locked.tasks:
+def _difference(locked: Task | None, declared: Task | None) -> str:
+    if locked is None:
         return "is in the spec but not in the lock"
-    if name not in declared.tasks:
+    if declared is None:
         return "is in the lock but no longer in the spec"
     return "is declared otherwise than when the lock was written"
 

@@ -119,7 +119,10 @@ def run(
         ready = ready_together(
             processes,
             lambda: ready_spec(
-                spec_path, declare=evaluator.declare, progress=listeners.progress
+                spec_path,
+                declare=evaluator.declare,
+                find_overlaps=evaluator.find_overlaps,
+                progress=listeners.progress,
             ),
             lambda _: read_spec(spec_path),
         )

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.choices import restore_choices
-from runtime.deduplication.run import deduplicate
 from runtime.funnel import Funnel, agrees, funnel_path
 from runtime.prepare import builders_of
 from runtime.progress import Listener, ignore_progress
@@ -140,13 +139,11 @@ def _kept_funnel(builder: StoreBuilder) -> Funnel | None:
 def _read_again(builders: list[StoreBuilder], progress: Listener) -> None:
     """Make the funnels of stores from the pinned files."""
     plan, lock, workspace = builders[0].plan, builders[0].lock, builders[0].workspace
-    # Whoever needs room may have deleted what was counted, and dropped as duplicates.
+    # Whoever needs room may have deleted what was counted.
     for one in builders_of(plan, lock, workspace, builders[0].tokenizer_sha256):
         if one.is_complete:
             choices = read_manifest(one.folder).choices
             restore_choices(one.name, plan, lock, workspace, choices)
-    if plan.deduplicate is not None:
-        deduplicate(plan, lock, workspace, num_workers=None, progress=progress)
     jobs = [(builder, job) for builder in builders for job in builder.jobs()]
     parts: dict[str, dict[int, str]] = {builder.name: {} for builder in builders}
     sizes = {builder.name: builder.num_input_bytes for builder in builders}

@@ -31,8 +31,8 @@ class Input:
     """One thing of a spec that is pinned."""
 
     key: str
-    """`sources.NAME`, `tokenizer`, `evals.INDEX`, `tasks.NAME` or `shots.NAME`, as in
-    the lock."""
+    """`sources.NAME`, `tokenizer`, `evals.INDEX`, `tasks.NAME`, `shots.NAME` or
+    `kept_out.NAME`, as in the lock."""
     uri: str
     format: str | None
     """The source's `format`; null for a single file that isn't a source."""
@@ -74,6 +74,8 @@ def inputs_of(
         inputs.append(_questions(f"tasks.{name}", task.data))
         if task.shots.data is not None:
             inputs.append(_questions(f"shots.{name}", task.shots.data))
+    for name, task in sorted(benchmarks.kept_out.items()):
+        inputs.append(_questions(f"kept_out.{name}", task.data))
     return tuple(inputs)
 
 

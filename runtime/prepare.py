@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.choosing import make_choices
+from runtime.deduplication.overlaps import FindOverlaps, overlaps_unknown
 from runtime.deduplication.run import deduplicate
 from runtime.folder_lock import folder_lock
 from runtime.pinned import check_covers, check_pinned
@@ -77,6 +78,7 @@ def prepare(
     workspace: Path,
     num_workers: int | None = None,
     progress: Listener = ignore_progress,
+    find_overlaps: FindOverlaps = overlaps_unknown,
 ) -> Lock:
     """Make the tokenizer and the token stores that are not there yet.
 
@@ -88,6 +90,7 @@ def prepare(
         num_workers: Worker processes; None chooses by cores and bytes. The result does
             not depend on it.
         progress: Told how far it is.
+        find_overlaps: Finds the documents that hold questions of benchmarks.
 
     Returns:
         The lock with tokenizer and stores filled in, for the caller to save.
@@ -108,7 +111,13 @@ def prepare(
         make_choices(plan, lock, workspace, watched, num_workers, progress)
         if plan.deduplicate is not None:
             deduplicate(
-                plan, lock, workspace, num_workers=num_workers, progress=progress
+                plan,
+                lock,
+                workspace,
+                watched=watched,
+                num_workers=num_workers,
+                progress=progress,
+                find_overlaps=find_overlaps,
             )
         with _workers(plan, lock, num_workers) as pool:
             # The workers import seqio while the tokenizer is trained.

@@ -12,6 +12,7 @@ from ledger.entry import Entry
 from ledger.store import Ledger
 from runtime.amendment import check_prefix_data
 from runtime.benchmarks import Declare, check_declared, nothing_declared
+from runtime.deduplication.overlaps import FindOverlaps, overlaps_unknown
 from runtime.fetch import fetch_missing
 from runtime.permutation import Ints
 from runtime.pin import pin
@@ -112,6 +113,7 @@ def ready_spec(
     spec_path: Path,
     *,
     declare: Declare = nothing_declared,
+    find_overlaps: FindOverlaps = overlaps_unknown,
     progress: Listener = ignore_progress,
 ) -> Ready:
     """Check a spec and bring its data to where training can read it.
@@ -122,6 +124,7 @@ def ready_spec(
     Args:
         spec_path: The spec.
         declare: Tells the benchmarks that it asks for.
+        find_overlaps: Finds the documents that hold questions of benchmarks.
         progress: Told how far it is.
 
     Raises:
@@ -138,7 +141,12 @@ def ready_spec(
     check_declared(declared, locked.benchmarks, str(spec_path))
     check_prefix_data(experiment, locked, workspace)
     found = _made_ready(
-        experiment, spec_path.read_text("utf-8"), locked, workspace, progress
+        experiment,
+        spec_path.read_text("utf-8"),
+        locked,
+        workspace,
+        progress,
+        find_overlaps,
     )
     if found.lock != locked:
         save_lock(found.lock, path)
@@ -146,7 +154,12 @@ def ready_spec(
 
 
 def ready_entry(
-    entry: Entry, ledger: Ledger, workspace: Path, *, progress: Listener
+    entry: Entry,
+    ledger: Ledger,
+    workspace: Path,
+    *,
+    progress: Listener,
+    find_overlaps: FindOverlaps = overlaps_unknown,
 ) -> Ready:
     """Bring the data of a ledger entry to where a replay can read it.
 
@@ -160,7 +173,9 @@ def ready_entry(
     experiment = Experiment.model_validate(entry.spec)
     raw_spec = ledger.objects.get(entry.raw_spec).decode()
     locked = Lock.model_validate_json(ledger.objects.get(entry.lock))
-    found = _made_ready(experiment, raw_spec, locked, workspace, progress)
+    found = _made_ready(
+        experiment, raw_spec, locked, workspace, progress, find_overlaps
+    )
     if found.plan.digest != entry.plan.sha256:
         raise InputError(
             "this codemix plans the entry's spec differently: "
@@ -176,6 +191,7 @@ def _made_ready(
     lock: Lock,
     workspace: Path,
     progress: Listener,
+    find_overlaps: FindOverlaps,
 ) -> Ready:
     plan = plan_experiment(experiment)
     not_needed = set()
@@ -185,7 +201,14 @@ def _made_ready(
     inputs = {key: lock.inputs[key] for key in lock.inputs.keys() - not_needed}
     fetch_missing(lock.model_copy(update={"inputs": inputs}), workspace, progress)
     check_pinned(experiment, lock, workspace, progress, not_needed=not_needed)
-    lock = prepare(experiment, plan, lock, workspace, progress=progress)
+    lock = prepare(
+        experiment,
+        plan,
+        lock,
+        workspace,
+        progress=progress,
+        find_overlaps=find_overlaps,
+    )
     return _opened(experiment, raw_spec, lock, workspace)
 
 

@@ -148,7 +148,9 @@ def replaying(
         isa = entry.devices.get("cpu_isa")
         configure(plan.determinism, here, isa if isinstance(isa, str) else None)
         agree(processes, entry=original.digest, devices=str(num_devices))
-        ready = _ready(entry, ledger, workspace, processes, listeners.progress)
+        ready = _ready(
+            entry, ledger, workspace, processes, evaluator, listeners.progress
+        )
         from runtime.session import open_session
 
         session = open_session(
@@ -173,6 +175,7 @@ def _ready(
     ledger: Ledger,
     workspace: Path,
     processes: Processes,
+    evaluator: Evaluator,
     progress: Listener,
 ) -> Ready:
     def read(lock: str) -> Ready:
@@ -180,7 +183,13 @@ def _ready(
 
     return ready_together(
         processes,
-        lambda: ready_entry(entry, ledger, workspace, progress=progress),
+        lambda: ready_entry(
+            entry,
+            ledger,
+            workspace,
+            progress=progress,
+            find_overlaps=evaluator.find_overlaps,
+        ),
         read,
     )
 

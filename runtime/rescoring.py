@@ -148,7 +148,13 @@ def _ready(
     update = {"inputs": inputs | locked, "benchmarks": benchmarks}
     lock = before.model_copy(update=update)
     if _needs_training_data(experiment) or not _has_tokenizer(run):
-        ready = ready_entry(run.entry, run.ledger, run.workspace, progress=progress)
+        ready = ready_entry(
+            run.entry,
+            run.ledger,
+            run.workspace,
+            progress=progress,
+            find_overlaps=evaluator.find_overlaps,
+        )
         prepared = ready.prepared
         raw_spec = ready.raw_spec
     else:

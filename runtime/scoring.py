@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.facts import JsonObject
+from runtime.deduplication.overlaps import FindOverlaps
 from runtime.ready import Ready
 from specs.benchmarks import Benchmarks
 from specs.errors import InputError
@@ -199,6 +200,11 @@ class Evaluator(Protocol):
         Raises:
             SpecError: With every unknown name and wrong task file.
         """
+        ...
+
+    @property
+    def find_overlaps(self) -> FindOverlaps:
+        """Finds the training documents that hold questions which are kept out."""
         ...
 
     def prepare(self, ready: Ready) -> Score | None:

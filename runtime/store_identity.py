@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,9 @@ from specs.plan import Plan, PlannedSource
 DEDUPLICATION_VERSION = 1
 """Part of the identity of every store without duplicates. It is raised when another
 document could be kept: also when the signatures of the library change."""
+
+QUESTIONS_VERSION = 1
+"""The same of how questions of benchmarks are looked for in documents."""
 
 
 def tokenizer_shares(experiment: Experiment) -> Mapping[str, Fraction]:
@@ -81,12 +85,27 @@ def deduplication_identity(name: str, plan: Plan, lock: Lock) -> str:
         {
             "version": DEDUPLICATION_VERSION,
             "rule": plan.deduplicate.rule(),
+            **_kept_out(plan, lock),
             "sources": [
                 _documents_of(plan.sources[one], lock.inputs[plan.input_of(one)])
                 for one in plan.deduplicated_until(name)
             ],
         }
     )
+
+
+def _kept_out(plan: Plan, lock: Lock) -> dict[str, Any]:
+    """Return what decides which documents hold questions of benchmarks."""
+    assert plan.deduplicate is not None
+    if plan.deduplicate.benchmarks is None:
+        return {}
+    tasks = [
+        [name, task.data.sha256, task.contamination and task.contamination.to_json()]
+        for name, task in sorted(lock.benchmarks.kept_out.items())
+    ]
+    # What is a letter, and how case is folded, is Unicode's to say.
+    unicode = unicodedata.unidata_version
+    return {"search": QUESTIONS_VERSION, "unicode": unicode, "tasks": tasks}
 
 
 def sketch_identity(name: str, plan: Plan, lock: Lock) -> str:
@@ -97,6 +116,7 @@ def sketch_identity(name: str, plan: Plan, lock: Lock) -> str:
         # It decides which documents are dropped, and nothing of their signatures.
         del rule["near"]["threshold"]
     del rule["exact"]
+    rule.pop("benchmarks", None)
     return digest_of(
         {
             "version": DEDUPLICATION_VERSION,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from specs.base import Value
 from specs.task import Task
@@ -31,6 +33,15 @@ class Benchmarks(Value):
 
     asked: tuple[Asked, ...] = ()
     """In the order of the spec's `evals`."""
+
+    kept_out: Annotated[dict[str, Task], Field(exclude_if=lambda found: not found)] = {}
+    """Name -> declaration of the tasks whose questions are kept out of the training
+    text; they need not be scored."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no task of any kind."""
+        return not self.tasks and not self.kept_out
 
 
 NO_BENCHMARKS = Benchmarks()

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from specs.base import SpecValue
 from specs.data import Name
 from specs.quantities import MAX_COUNT, Share, Whole
-from specs.rules import Broken, raise_broken
+from specs.rules import Broken, broken, raise_broken
 
 SMALLEST_THRESHOLD = 0.3
 """Below it hashing tells hardly anything apart: nearly all pairs would be compared."""
@@ -56,6 +56,41 @@ class NearDuplicates(SpecValue):
     """Of the rule."""
 
 
+class KeptOutBenchmarks(SpecValue):
+    """Benchmarks whose questions are kept out of the training text."""
+
+    suites: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(strict=False, examples=[["nl-reasoning"]]),
+    ] = ()
+    """Names of suites that come with codemix: all their tasks."""
+
+    tasks: Annotated[
+        tuple[Annotated[str, Field(min_length=1)], ...],
+        Field(strict=False, examples=[["boolq", "tasks/mine.yaml"]]),
+    ] = ()
+    """Names of tasks that come with codemix, and YAML files of the workspace; each must
+    say by `contamination` how it is looked for."""
+
+    ngram: Annotated[int, Field(ge=3, le=64)] | None = None
+    """Words in a row that a document may not share with a question; null: what each
+    task says, or 8 to 13 by the length of its questions."""
+
+    version: Literal[1] = 1
+    """Of the rule."""
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if not self.suites and not self.tasks:
+            what = "must name at least one suite or task"
+            raise broken(what, "write for instance {suites: [nl-reasoning]}")
+        return self
+
+
+def _is_absent(value: object) -> bool:
+    return value is None
+
+
 class Deduplication(SpecValue):
     """Keeps one of several documents that are the same, or nearly."""
 
@@ -78,6 +113,10 @@ class Deduplication(SpecValue):
     near: NearDuplicates | None = None
     """Whether documents that are nearly the same are dropped too; null: they stay."""
 
+    benchmarks: Annotated[KeptOutBenchmarks | None, Field(exclude_if=_is_absent)] = None
+    """Whether training documents that hold questions of benchmarks are dropped; they
+    are dropped first, and make no other document a duplicate."""
+
     version: Literal[1] = 1
     """Of the rule."""
 
@@ -94,7 +133,7 @@ class Deduplication(SpecValue):
             if name in self.sources[:index]:
                 what = f"must be unique, {name!r} is there before"
                 yield Broken(what, "delete it", ("sources", index))
-        if not self.exact and self.near is None:
+        if not self.exact and self.near is None and self.benchmarks is None:
             what = "must be true where nothing else is looked for, got false"
             fix = "set it to true, add near, or delete deduplicate"
             yield Broken(what, fix, ("exact",))

@@ -87,10 +87,10 @@ class Lock(Value):
     codemix: str
     """Version of codemix that wrote it."""
     inputs: dict[str, LockedInput]
-    """`sources.NAME`, `tokenizer`, `evals.INDEX`, `tasks.NAME` and `shots.NAME` -> what
-    is pinned."""
+    """`sources.NAME`, `tokenizer`, `evals.INDEX`, `tasks.NAME`, `shots.NAME` and
+    `kept_out.NAME` -> what is pinned."""
     benchmarks: Annotated[
-        Benchmarks, Field(exclude_if=lambda found: not found.tasks)
+        Benchmarks, Field(exclude_if=lambda found: found.is_empty)
     ] = NO_BENCHMARKS
     """The tasks that are scored, as they were declared when the lock was written. A run
     goes by these."""

@@ -144,6 +144,15 @@ class PlannedNear(Value):
     version: int
 
 
+class PlannedKeptOut(Value):
+    """Benchmarks whose questions are kept out; their tasks are in the lock."""
+
+    suites: tuple[str, ...]
+    tasks: tuple[str, ...]
+    ngram: int | None
+    version: int
+
+
 class PlannedDeduplication(Value):
     """Which documents are kept once."""
 
@@ -152,6 +161,7 @@ class PlannedDeduplication(Value):
     exact: bool
     normalise: Literal["none", "whitespace"]
     near: PlannedNear | None
+    benchmarks: Annotated[PlannedKeptOut | None, Field(exclude_if=_is_absent)] = None
     version: int
 
     def rule(self) -> dict[str, Any]:

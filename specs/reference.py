@@ -96,7 +96,7 @@ and a comment is not.
 _ORDER = (
     *("Model", "Precision", "AdamW", "Tokenizer", "TokenizerTraining", "Source", "Not"),
     "Subsets",
-    *("Deduplication", "NearDuplicates"),
+    *("Deduplication", "NearDuplicates", "KeptOutBenchmarks"),
     *("LengthFilter", "LineLengthFilter", "MeanLineLengthFilter", "AlphanumericFilter"),
     *("ContainsFilter", "FloatNumbersFilter", "DomainListFilter", "EncodedDataFilter"),
     *(

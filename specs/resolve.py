@@ -13,6 +13,7 @@ from specs.experiment import Experiment, experiment_digest
 from specs.plan import (
     Plan,
     PlannedDeduplication,
+    PlannedKeptOut,
     PlannedModel,
     PlannedNear,
     PlannedOptimizer,
@@ -168,10 +169,12 @@ def _planned_deduplication(
             seed=near.seed,
             version=near.version,
         )
+    kept_out = declared.benchmarks
     return PlannedDeduplication(
         sources=declared.sources,
         exact=declared.exact,
         normalise=declared.normalise,
         near=planned,
+        benchmarks=None if kept_out is None else PlannedKeptOut(**kept_out.to_json()),
         version=declared.version,
     )

@@ -13,9 +13,10 @@ from runtime.deduplication.drops import read_drops
 from runtime.deduplication.folders import drops_folder, drops_path, report_path
 from runtime.deduplication.report import Deduplicated
 from runtime.deduplication.run import deduplicate
-from runtime.progress import ignore_progress
+from runtime.progress import Listener, ignore_progress
 from runtime.shards import plan_shards
 from runtime.splits import Splitter
+from runtime.watched import WatchedFiles
 from specs.experiment import Experiment
 from specs.lock import Lock, LockedFile, LockedInput
 from specs.plan import Plan
@@ -57,14 +58,17 @@ class Sources:
         self.lock = Lock(lock=1, codemix="", inputs=inputs)
         self.plan = self._plan(rule, source)
 
-    def deduplicate(self, num_workers: int = 1) -> Deduplicated:
+    def deduplicate(
+        self, num_workers: int = 1, progress: Listener = ignore_progress
+    ) -> Deduplicated:
         """Run it, and return its report."""
         deduplicate(
             self.plan,
             self.lock,
             self.workspace,
+            watched=WatchedFiles(self.workspace, self.lock.paths),
             num_workers=num_workers,
-            progress=ignore_progress,
+            progress=progress,
         )
         path = report_path(self.plan, self.lock, self.workspace)
         return Deduplicated.model_validate_json(path.read_bytes())

@@ -16,6 +16,7 @@ from deduplicated import Sources, jaccard, shingles
 
 from runtime.deduplication.folders import drops_folder
 from runtime.deduplication.report import Deduplicated
+from runtime.progress import Progress
 from specs.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -218,6 +219,26 @@ def test_corrupt_rows_are_told_and_what_is_done_is_kept(tmp_path: Path) -> None:
     path.write_text(good)
     sources.deduplicate()
     assert isinstance(sources.deduplicate(), Deduplicated)
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:
+    sources = Sources(tmp_path, mixed_texts(60), RULE, holdout=0.1)
+    path = tmp_path / "data" / "web" / "0.jsonl"
+    good = path.read_bytes()
+
+    def change_at(task: str) -> None:
+        def listen(progress: Progress) -> None:
+            if progress.task == task and progress.done_bytes == progress.total_bytes:
+                path.write_bytes(good.replace(b"w1", b"w2"))
+
+        with pytest.raises(InputError, match="changed after its bytes were checked"):
+            sources.deduplicate(progress=listen)
+        path.write_bytes(good)
+
+    for task in ("hash documents", "read candidates"):
+        change_at(task)
+    sources.deduplicate()
+    assert sources.dropped("web") == sources.expected()["web"]
 
 
 def test_a_damaged_sketch_is_made_again(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from data_workspace import (
 )
 
 from codemix_cli.main import cli
+from runtime.funnel import funnel_path
+from runtime.funnels import open_funnels
 from runtime.pin import pin
 from runtime.prepare import prepare
 from runtime.progress import Progress
@@ -28,6 +30,7 @@ from runtime.store_identity import (
     tokenizer_identity,
 )
 from runtime.token_store import TokenStore, read_manifest
+from specs.errors import InputError
 from specs.experiment import Experiment
 from specs.loading import lock_path, save_lock
 from specs.lock import Lock
@@ -172,24 +175,23 @@ def test_the_command_tells_what_was_dropped(
     }
 
 
+def test_funnels_have_a_step_for_duplicates(study: Study) -> None:
+    def steps() -> dict[str, int]:
+        found = open_funnels(study.plan, study.lock, study.workspace, ["web"])
+        return {step.name: step.documents for step in found["web"].steps}
+
+    first = steps()
+    assert first["deduplicate.exact"] == first["deduplicate.near"] == 1
+    # Made anew from the files.
+    funnel_path(study.workspace, study.lock.stores["web"].identity).unlink()
+    assert steps() == first
+
+
 def test_prepared_again_with_the_work_deleted_gives_the_same(study: Study) -> None:
     shutil.rmtree(study.workspace / ".codemix" / "dedup")
     again = prepare(study.experiment, study.plan, study.lock, study.workspace)
     assert again == study.lock
     assert not (study.workspace / ".codemix" / "dedup").exists()
-
-
-def test_funnels_have_a_step_for_duplicates(study: Study) -> None:
-    from runtime.funnel import funnel_path
-    from runtime.funnels import open_funnels
-
-    def steps(name: str) -> dict[str, int]:
-        found = open_funnels(study.plan, study.lock, study.workspace, [name])
-        return {step.name: step.documents for step in found[name].steps}
-
-    first = steps("web")
-    assert first["deduplicate.exact"] == first["deduplicate.near"] == 1
-    # Made anew from the files, without anything that deduplication has left.
-    shutil.rmtree(study.workspace / ".codemix" / "dedup", ignore_errors=True)
     funnel_path(study.workspace, study.lock.stores["web"].identity).unlink()
-    assert steps("web") == first
+    with pytest.raises(InputError, match="list of what was dropped"):
+        open_funnels(study.plan, study.lock, study.workspace, ["web"])

@@ -32,11 +32,13 @@ def command(spec: Path, workers: int | None) -> Result:
     store per source. What is there already is not done again. Where a filter keeps the
     most frequent values of a field, they are counted first, and told at the end.
     """
+    from evals.contamination.overlaps import check_kept_out, find_overlaps
     from runtime.deduplication.folders import read_report
     from runtime.prepare import prepare, summarise
     from specs.loading import lock_path, save_lock
 
     opened = open_spec(spec)
+    check_kept_out(opened.experiment, opened.lock, opened.workspace, str(spec))
     with open_meter() as meter:
         lock = prepare(
             opened.experiment,
@@ -45,6 +47,7 @@ def command(spec: Path, workers: int | None) -> Result:
             opened.workspace,
             num_workers=workers,
             progress=listener(meter),
+            find_overlaps=find_overlaps,
         )
     save_lock(lock, lock_path(spec))
     sources = summarise(lock, opened.workspace)

@@ -21,6 +21,7 @@ from evals.judging.win_rate import WinRate
 from evals.scores import TextCodec
 from ledger.keys import SigningKey
 from ledger.record_evaluation import RecordedEvaluation
+from runtime.deduplication.overlaps import FindOverlaps, overlaps_unknown
 from runtime.kept_run import find_weights_of
 from runtime.progress import Listener, ignore_progress
 from runtime.ready import Ready
@@ -135,6 +136,11 @@ class _Asking:
     def declare(self, experiment: Experiment, workspace: Path) -> Benchmarks:
         """Ask no benchmark."""
         return NO_BENCHMARKS
+
+    @property
+    def find_overlaps(self) -> FindOverlaps:
+        """Finds nothing: nothing is prepared here."""
+        return overlaps_unknown
 
     def prepare(self, ready: Ready) -> None:
         """Take the tokenizer of the weights that judge."""

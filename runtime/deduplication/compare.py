@@ -50,8 +50,8 @@ class CompareJob(Value):
     """Paths of the groups of all bands."""
     candidates: str
     """Path of the candidates."""
-    indexes: tuple[str, ...]
-    """Paths of the indexes of their shingles."""
+    shingles: tuple[str, ...]
+    """Paths of their shingles."""
     first_cluster: int
     stop_cluster: int
     threshold: str
@@ -62,7 +62,7 @@ class CompareJob(Value):
 def compare_clusters(job: CompareJob, report: Report) -> None:
     """Compare the documents of some clusters."""
     members = _memberships(job)
-    files = ShingleFiles([Path(path) for path in job.indexes])
+    files = ShingleFiles([Path(path) for path in job.shingles])
     comparison = Comparison(files.size, files.read, Fraction(job.threshold))
     for done, (rank, groups) in enumerate(members):
         comparison.add(rank, groups)

@@ -19,10 +19,15 @@ DROP = np.dtype(
     ]
 )
 
-REASONS = ("kept", "deduplicate.exact", "deduplicate.near")
+REASONS = (
+    "kept",
+    "deduplicate.exact",
+    "deduplicate.near",
+    "deduplicate.benchmark",
+)
 """Why a document is dropped, as manifests have it; the first is no reason."""
 
-KEPT, EXACT, NEAR = range(3)
+KEPT, EXACT, NEAR, BENCHMARK = range(4)
 
 
 def write_drops(path: Path, drops: NDArray[np.void]) -> None:
@@ -49,8 +54,8 @@ def read_drops(path: Path, files: Sequence[str]) -> Mapping[tuple[str, int], str
     try:
         found = np.fromfile(path, DROP)
     except FileNotFoundError:
-        what = "the list of duplicates is gone, and the token store needs it"
-        fix = "run the command again, which makes it anew"
+        what = "the list of what was dropped as a duplicate is gone"
+        fix = "delete the source's folder in .codemix/stores, then codemix prepare SPEC"
         raise InputError(what, file=str(path), fix=fix) from None
     numbers, places = found["number"].tolist(), found["file"].tolist()
     reasons = [REASONS[reason] for reason in found["reason"].tolist()]

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from runtime.deduplication.catalogue import Catalogue, Ranks, Segment
 from runtime.deduplication.drops import DROP, EXACT, KEPT, NEAR, REASONS
+from runtime.deduplication.overlaps import Overlap
 from runtime.deduplication.report import (
     Cluster,
     DeduplicatedSource,
+    KeptOutTask,
+    OverlapSample,
     Pair,
     Place,
     Removed,
@@ -34,7 +37,13 @@ class Outcome:
     """Source -> its files."""
     reasons_N: NDArray[np.uint8]
     dropped_X: NDArray[np.void]
-    """As `compare.DROPPED`, of all reasons, by rank."""
+    """As `compare.DROPPED`, those that are like another document, by rank."""
+    codes: tuple[int, ...] = (EXACT, NEAR)
+    """Reasons that the rule can have."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Documents that hold questions of benchmarks."""
+    tasks: tuple[str, ...] = ()
+    """Benchmarks that were looked for."""
 
     def drops(self, source: str) -> Iterator[tuple[int, NDArray[np.void]]]:
         """Yield the drops of each shard of a source, as `DROP`."""
@@ -53,7 +62,7 @@ class Outcome:
     def source(self, name: str) -> DeduplicatedSource:
         """Add up what became of a source."""
         num_bytes = 0
-        counts = {code: [0, 0, 0] for code in (EXACT, NEAR)}
+        counts = {code: [0, 0, 0] for code in self.codes}
         for one in self._segments(name):
             sizes = one.open().documents(one.start, one.stop)["bytes"].astype(np.int64)
             num_bytes += int(sizes.sum())
@@ -84,6 +93,32 @@ class Outcome:
         return tuple(
             self._cluster(int(kept[one]), np.flatnonzero(roots_X == kept[one]))
             for one in order
+        )
+
+    def kept_out(self) -> tuple[KeptOutTask, ...]:
+        """Return what was dropped for each benchmark task."""
+        return tuple(self._kept_out(name) for name in sorted(self.tasks))
+
+    def _kept_out(self, task: str) -> KeptOutTask:
+        found = [one for one in self.overlaps if task in one.tasks]
+        questions = {question for one in found for question in one.tasks[task]}
+        return KeptOutTask(
+            task=task,
+            documents=len(found),
+            questions=len(questions),
+            samples=tuple(
+                OverlapSample(
+                    dropped=Place(
+                        source=one.source,
+                        file=one.file,
+                        number=one.number,
+                        split="train",
+                    ),
+                    question=one.tasks[task][0],
+                    words=one.longest,
+                )
+                for one in found[:MAX_SAMPLES]
+            ),
         )
 
     def _cluster(self, kept: int, places: NDArray[np.int64]) -> Cluster:

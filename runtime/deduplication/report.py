@@ -49,6 +49,16 @@ class Pair(Value):
     """Shingles that either has: the similarity is `shared / either`."""
 
 
+class OverlapSample(Value):
+    """A document that was dropped for a question."""
+
+    dropped: Place
+    question: str
+    """Index of its row."""
+    words: int
+    """Of the longest match in the document."""
+
+
 class Cluster(Value):
     """A kept document and what was dropped for it."""
 
@@ -57,6 +67,17 @@ class Cluster(Value):
     """Dropped."""
     bytes: int
     samples: tuple[Pair, ...]
+
+
+class KeptOutTask(Value):
+    """A benchmark task whose questions were looked for."""
+
+    task: str
+    documents: int
+    """Training documents that were dropped for it."""
+    questions: int
+    """Its questions that were found in them."""
+    samples: tuple[OverlapSample, ...]
 
 
 class Deduplicated(Value):
@@ -69,3 +90,5 @@ class Deduplicated(Value):
     """In the order of the rule."""
     clusters: tuple[Cluster, ...]
     """The largest, by documents dropped."""
+    benchmarks: tuple[KeptOutTask, ...] = ()
+    """By name; empty where none is kept out."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from runtime.deduplication.candidates import Candidates, find_candidates
 from runtime.deduplication.catalogue import Catalogue
 from runtime.deduplication.compare import DROPPED, CompareJob
-from runtime.deduplication.drops import EXACT, KEPT, NEAR, write_drops
+from runtime.deduplication.drops import BENCHMARK, EXACT, KEPT, NEAR, write_drops
 from runtime.deduplication.folders import (
     DONE,
     drops_folder,
@@ -29,16 +30,26 @@ from runtime.deduplication.folders import (
 )
 from runtime.deduplication.groups import GroupJob, Groups, num_partitions
 from runtime.deduplication.outcome import Outcome
+from runtime.deduplication.overlaps import (
+    FindOverlaps,
+    Overlap,
+    overlapping_ranks,
+    overlaps_from_bytes,
+    overlaps_to_bytes,
+    overlaps_unknown,
+)
 from runtime.deduplication.report import Deduplicated
-from runtime.deduplication.shingle_files import ShinglesJob
+from runtime.deduplication.shingle_files import ShinglesJob, ShinglesResult, index_path
 from runtime.deduplication.sketches import shards_of, sketched
 from runtime.deduplication.task import Job
 from runtime.deduplication.work import Work
 from runtime.folder_lock import folder_lock
 from runtime.progress import Listener
 from runtime.store_identity import deduplication_identity
+from runtime.watched import WatchedFiles
 from runtime.workers import WorkerPool
 from specs.atomic import write_atomically
+from specs.errors import InputError
 from specs.lock import Lock
 from specs.plan import Plan, PlannedDeduplication
 
@@ -54,8 +65,10 @@ def deduplicate(
     lock: Lock,
     workspace: Path,
     *,
+    watched: WatchedFiles,
     num_workers: int | None,
     progress: Listener,
+    find_overlaps: FindOverlaps = overlaps_unknown,
 ) -> None:
     """Decide which documents are dropped, unless that was done before.
 
@@ -63,11 +76,14 @@ def deduplicate(
         plan: With `deduplicate`; its pinned bytes were checked.
         lock: Its lock.
         workspace: The folder that holds `.dvc/`.
+        watched: The pinned files, watched since before their bytes were checked.
         num_workers: Worker processes; None chooses by cores and bytes.
         progress: Told how far it is.
+        find_overlaps: Finds the documents that hold questions of benchmarks.
 
     Raises:
-        InputError: Documents are corrupt, or the disk is full; what is done is kept.
+        InputError: Documents are corrupt, files changed meanwhile, or the disk is full;
+            what is done is kept.
     """
     if is_deduplicated(plan, lock, workspace):
         return
@@ -75,27 +91,37 @@ def deduplicate(
     with folder_lock(folder):
         if is_deduplicated(plan, lock, workspace):
             return
-        if num_workers is None:
-            num_workers = _default_num_workers(plan, lock)
         with WorkerPool(
             "runtime.deduplication.task",
-            num_workers=num_workers,
+            num_workers=num_workers or _default_num_workers(plan, lock),
             environ=WORKER_ENVIRON,
         ) as pool:
-            _Run(plan, lock, workspace, Work(pool, progress)).finish()
+
+            def find() -> Iterable[Overlap]:
+                return find_overlaps(plan, lock, workspace, num_workers, progress)
+
+            _Run(plan, lock, workspace, Work(pool, watched, progress), find).finish()
         shutil.rmtree(folder / "work")
 
 
 class _Run:
     """One run, from sketches to the report."""
 
-    def __init__(self, plan: Plan, lock: Lock, workspace: Path, work: Work):
+    def __init__(
+        self,
+        plan: Plan,
+        lock: Lock,
+        workspace: Path,
+        work: Work,
+        find_overlaps: Callable[[], Iterable[Overlap]],
+    ):
         assert plan.deduplicate is not None
         self._plan = plan
         self._rule: PlannedDeduplication = plan.deduplicate
         self._lock = lock
         self._workspace = workspace
         self._work = work
+        self._find_overlaps = find_overlaps
         self._folder = report_path(plan, lock, workspace).parent / "work"
         self._shards = {
             name: shards_of(name, plan, lock, workspace) for name in self._rule.sources
@@ -107,6 +133,9 @@ class _Run:
         write_atomically(self._folder / "catalogue.json", catalogue.to_bytes())
         reasons_N = np.zeros(catalogue.num_documents, np.uint8)
         dropped = [np.empty(0, DROPPED)]
+        overlaps = self._overlapping()
+        files = {name: shards[0].files for name, shards in self._shards.items()}
+        reasons_N[overlapping_ranks(overlaps, catalogue, files)] = BENCHMARK
         if self._rule.exact:
             same = self._same_texts(catalogue, reasons_N)
             reasons_N[same["rank"]] = EXACT
@@ -118,11 +147,28 @@ class _Run:
         together = np.concatenate(dropped)
         outcome = Outcome(
             catalogue=catalogue,
-            files={name: shards[0].files for name, shards in self._shards.items()},
+            files=files,
             reasons_N=reasons_N,
             dropped_X=together[np.argsort(together["rank"])],
+            codes=(EXACT, NEAR, *([BENCHMARK] if self._rule.benchmarks else [])),
+            overlaps=overlaps,
+            tasks=tuple(self._lock.benchmarks.kept_out),
         )
         self._write(outcome)
+
+    def _overlapping(self) -> tuple[Overlap, ...]:
+        """Return the documents that hold questions of benchmarks."""
+        if self._rule.benchmarks is None:
+            return ()
+        path = self._folder / "overlaps.json"
+        if not path.exists():
+            found = overlaps_to_bytes(self._find_overlaps())
+            files = [file for one in self._shards.values() for file in one[0].files]
+            changes = self._work.watched.changes(files)
+            if changes:
+                raise InputError(changes)
+            write_atomically(path, found)
+        return overlaps_from_bytes(path.read_bytes())
 
     def _same_texts(
         self, catalogue: Catalogue, reasons_N: NDArray[np.uint8]
@@ -150,12 +196,12 @@ class _Run:
         if not path.exists():
             find_candidates(groups).save(path)
         candidates = Candidates.load(path)
-        indexes = self._with_shingles(catalogue, candidates)
+        shingles = self._with_shingles(catalogue, candidates)
         jobs = [
             CompareJob(
                 groups=tuple(map(str, groups)),
                 candidates=str(path),
-                indexes=tuple(map(str, indexes)),
+                shingles=tuple(map(str, shingles)),
                 first_cluster=first,
                 stop_cluster=stop,
                 threshold=self._rule.near.threshold,
@@ -197,7 +243,7 @@ class _Run:
     def _with_shingles(
         self, catalogue: Catalogue, candidates: Candidates
     ) -> list[Path]:
-        """Write the shingles of all candidates and return the indexes."""
+        """Write the shingles of all candidates and return where they are."""
         wanted = {
             (one.source, one.shard)
             for one in catalogue.segments
@@ -209,15 +255,21 @@ class _Run:
                 number=number,
                 catalogue=str(self._folder / "catalogue.json"),
                 candidates=str(self._folder / "candidates.npz"),
-                path=str(self._folder / f"{name}-{number:05d}.npz"),
+                path=str(self._folder / f"{name}-{number:05d}.shingles"),
             )
             for name, shards in self._shards.items()
             for number, shard in enumerate(shards)
             if (name, number) in wanted
         ]
-        missing = [one for one in jobs if not Path(one.path).exists()]
+        missing = [one for one in jobs if not index_path(Path(one.path)).exists()]
+
+        def keep(place: int, answer: Any) -> None:
+            found = ShinglesResult.model_validate(answer)
+            found.save(index_path(Path(missing[place].path)))
+
         sizes = [one.shard.num_bytes for one in missing]
-        self._work.do("read candidates", [Job(shingles=one) for one in missing], sizes)
+        work = [Job(shingles=one) for one in missing]
+        self._work.do("read candidates", work, sizes, keep)
         return [Path(one.path) for one in jobs]
 
     def _write(self, outcome: Outcome) -> None:
@@ -234,6 +286,7 @@ class _Run:
             identity=deduplication_identity(last, self._plan, self._lock),
             sources=tuple(found),
             clusters=outcome.clusters(),
+            benchmarks=outcome.kept_out(),
         )
         path = report_path(self._plan, self._lock, self._workspace)
         write_atomically(path, report.to_bytes())

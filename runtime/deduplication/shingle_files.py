@@ -36,11 +36,38 @@ class ShinglesJob(Value):
     candidates: str
     """Path of the candidates."""
     path: str
-    """Where the index goes; the shingles lie beside it."""
+    """Where the shingles go; whoever trusts them writes the index beside them."""
 
 
-def write_shingles(job: ShinglesJob, report: Report) -> None:
-    """Read a shard again and write the shingles of its candidates."""
+class ShinglesResult(Value):
+    """What is in a file of shingles."""
+
+    ranks: tuple[int, ...]
+    """Whose they are."""
+    sizes: tuple[int, ...]
+    """How many of each there are."""
+
+    def save(self, path: Path) -> None:
+        """Write the index of a file of shingles, which makes it count.
+
+        Args:
+            path: The index, as `index_path` names it.
+        """
+        file = io.BytesIO()
+        np.savez(
+            file,
+            ranks=np.array(self.ranks, np.uint64),
+            sizes=np.array(self.sizes, np.int64),
+        )
+        write_atomically(path, file.getvalue())
+
+
+def write_shingles(job: ShinglesJob, report: Report) -> ShinglesResult:
+    """Read a shard again and write the shingles of its candidates.
+
+    Raises:
+        InputError: Rows are corrupt and the source does not skip those.
+    """
     near = job.shard.near
     assert near is not None, "candidates have signatures"
     catalogue = Catalogue.model_validate_json(Path(job.catalogue).read_bytes())
@@ -52,7 +79,7 @@ def write_shingles(job: ShinglesJob, report: Report) -> None:
     }
     ranks: list[int] = []
     sizes: list[int] = []
-    path = shingles_path(Path(job.path))
+    path = Path(job.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
     with temporary.open("wb") as file:
@@ -73,24 +100,24 @@ def write_shingles(job: ShinglesJob, report: Report) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     sync_folder(path.parent)
-    _save_index(Path(job.path), ranks, sizes)
+    return ShinglesResult(ranks=tuple(ranks), sizes=tuple(sizes))
 
 
-def shingles_path(index: Path) -> Path:
-    """Return where the sets of an index lie."""
-    return index.with_suffix(".shingles")
+def index_path(path: Path) -> Path:
+    """Return where the index of a file of shingles lies."""
+    return path.with_suffix(".npz")
 
 
 class ShingleFiles:
     """Reads the sets of any candidates."""
 
-    def __init__(self, indexes: Sequence[Path]):
+    def __init__(self, paths: Sequence[Path]):
         """Read the indexes.
 
         Args:
-            indexes: Of all shards with candidates.
+            paths: The shingles of all shards with candidates.
         """
-        found = [_load_index(path) for path in indexes]
+        found = [_load_index(index_path(path)) for path in paths]
         empty = np.empty(0, np.uint64)
         ranks = np.concatenate([empty, *(ranks for ranks, _ in found)])
         order = np.argsort(ranks)
@@ -102,7 +129,7 @@ class ShingleFiles:
         self._sizes = np.concatenate([none, *sizes])[order]
         self._starts = np.concatenate([none, *starts])[order]
         self._files = np.concatenate([none, *files])[order]
-        self._paths = [shingles_path(path) for path in indexes]
+        self._paths = paths
 
     def size(self, rank: int) -> int:
         """Return how many shingles a document has."""
@@ -127,12 +154,6 @@ def _wanted(job: ShinglesJob, catalogue: Catalogue) -> set[int]:
         if (one.source, one.shard) == (job.shard.source, job.number)
         for rank in candidates.within(one.first_rank, one.stop_rank).tolist()
     }
-
-
-def _save_index(path: Path, ranks: list[int], sizes: list[int]) -> None:
-    file = io.BytesIO()
-    np.savez(file, ranks=np.array(ranks, np.uint64), sizes=np.array(sizes, np.int64))
-    write_atomically(path, file.getvalue())
 
 
 def _load_index(path: Path) -> tuple[Ranks, NDArray[np.int64]]:

@@ -24,6 +24,14 @@ class Job(Value):
     compare: CompareJob | None = None
 
 
+def files_of(job: Job) -> set[str]:
+    """Return the pinned files that a job reads, relative to the workspace."""
+    shard = job.shingles.shard if job.shingles is not None else job.sketch
+    if shard is None:
+        return set()
+    return {shard.files[one.file] for one in shard.ranges}
+
+
 def do(job: Job, report: Report) -> Any:
     """Do a job and return its answer; null where the file says all.
 
@@ -35,7 +43,7 @@ def do(job: Job, report: Report) -> Any:
     if job.groups is not None:
         find_groups(job.groups)
     elif job.shingles is not None:
-        write_shingles(job.shingles, report)
+        return write_shingles(job.shingles, report).to_json()
     elif job.compare is not None:
         compare_clusters(job.compare, report)
     return None

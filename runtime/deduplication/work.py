@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from runtime.deduplication.task import Job
+from runtime.deduplication.task import Job, files_of
 from runtime.progress import Listener, Progress
+from runtime.watched import WatchedFiles
 from runtime.workers import Done, Event, Failed, WorkerPool
 from specs.errors import InputError, Problem
 
@@ -16,8 +17,15 @@ MAX_PROBLEMS = 10
 class Work:
     """Hands jobs to workers."""
 
-    def __init__(self, pool: WorkerPool, progress: Listener):
-        """Take who works and who is told."""
+    def __init__(self, pool: WorkerPool, watched: WatchedFiles, progress: Listener):
+        """Take who works, and who is told.
+
+        Args:
+            pool: Does the jobs.
+            watched: The pinned files, watched since before their bytes were checked.
+            progress: Told how far it is.
+        """
+        self.watched = watched
         self._pool = pool
         self._progress = progress
 
@@ -34,10 +42,11 @@ class Work:
             task: What is being done, for people.
             jobs: In any order.
             sizes: Bytes that each reads; null: all take about as long.
-            keep: Told place and answer of each job that is done.
+            keep: Told place and answer of each job that is done on pinned bytes.
 
         Raises:
-            InputError: With the first problems; what is done is kept.
+            InputError: With the first problems, of documents or of files that changed
+                meanwhile; what is done is kept.
         """
         meter = _Meter(task, sizes or [1] * len(jobs), self._progress)
         problems: list[Problem] = []
@@ -48,9 +57,14 @@ class Work:
                 if len(problems) >= MAX_PROBLEMS:
                     break
             elif isinstance(event, Done):
-                keep(event.job, event.answer)
+                changes = self.watched.changes(files_of(jobs[event.job]))
+                problems += changes
+                if not changes:
+                    keep(event.job, event.answer)
         if problems:
-            problems.sort(key=lambda problem: (problem.file or "", problem.line or 0))
+            problems = sorted(
+                set(problems), key=lambda one: (one.file or "", one.line or 0)
+            )
             raise InputError(problems[:MAX_PROBLEMS])
 
 
