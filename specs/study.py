@@ -271,7 +271,7 @@ class StudyFile(SpecValue):
         Field(strict=False, examples=[["initialisation.yaml", "sweep-*.yaml"]]),
     ] = ()
     """Spec files beside this one, or patterns; their order is that of the study. None:
-    all `*.yaml` but this one and those whose names begin with `_`."""
+    all `*.yaml` but this one, tasks, suites, judges, and names that begin with `_`."""
 
     baseline: Name | None = None
     """The point that others are compared with."""

@@ -27,6 +27,8 @@ STUDY_FILE = "study.yaml"
 _KEY = "study"
 """At the top of a study's own file, and of no spec."""
 
+_OTHER_LANGUAGES = re.compile(rb"(?m)^codemix_(task|suite|judge):")
+
 
 def is_study(path: Path) -> bool:
     """Tell a folder, or a study's own file, from a spec.
@@ -105,8 +107,16 @@ def _specs_of_folder(folder: Path, own_file: Path) -> list[Path]:
     return [
         one
         for one in sorted(folder.glob("*.yaml"))
-        if one != own_file and not one.name.startswith(("_", "."))
+        if one != own_file and not one.name.startswith(("_", ".")) and _may_be_spec(one)
     ]
+
+
+def _may_be_spec(path: Path) -> bool:
+    """Tell a spec, or what can't be read, from a task, a suite or a judge."""
+    try:
+        return _OTHER_LANGUAGES.search(path.read_bytes()[:MAX_BYTES]) is None
+    except OSError:
+        return True
 
 
 def _listed(document: Document, own_file: Path) -> tuple[list[Path], list[Problem]]:

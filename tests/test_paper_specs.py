@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from specs.study_loaded import Study
 from specs.study_report import Assumed
 from specs.yaml_reader import read_document
 
-PAPER = Path(__file__).parent.parent / "specs" / "paper"
+ROOT = Path(__file__).parent.parent
+PAPER = ROOT / "specs" / "paper"
 READINGS = PAPER / "readings"
 FILES = sorted(PAPER.rglob("*.yaml"))
 V5E_FLOPS = 197e12
@@ -97,6 +99,23 @@ def test_what_goes_on_from_a_model_begins_with_its_stages(graph: StudyGraph) -> 
     plain = stages(graph, "balanced-to-text-plain-470m")
     assert plain[:1] == stages(graph, "sweep-470m-mixture-text50-code50")
     assert balanced[0] not in (plain[0], code[0])
+
+
+def test_seeds_in_the_common_parent_make_repeats_of_every_point(tmp_path: Path) -> None:
+    shutil.copytree(PAPER, tmp_path, dirs_exist_ok=True)
+    base = tmp_path / "_base.yaml"
+    base.write_text(base.read_text("utf-8") + "matrix: {seed: [17, 18, 19]}\n")
+    study = load_study(tmp_path)
+    assert len(study.experiments) == 3 * 21
+    assert {len(point.experiments) for point in study.points.values()} == {3}
+    assert len(study_graph(study.experiments).nodes) == 3 * 25
+
+
+def test_the_document_counts_what_is_there(paper: Study) -> None:
+    text = " ".join((ROOT / "docs" / "paper.md").read_text("utf-8").split())
+    assert f"{len(paper.experiments)} experiments that come to the 25 models" in text
+    assert f"{len(paper.expected)} results that it printed or drew" in text
+    assert f"and {len(paper.claims)} claims" in text
 
 
 def test_sizes_share_nothing(graph: StudyGraph) -> None:

@@ -126,6 +126,13 @@ def test_without_a_list_all_specs_beside_it_are_meant(tmp_path: Path) -> None:
     assert len(found) == 4
 
 
+def test_tasks_and_judges_beside_specs_are_no_experiments(tmp_path: Path) -> None:
+    shutil.copytree(GOOD_STUDIES / "specs", tmp_path, dirs_exist_ok=True)
+    for language in ("task", "suite", "judge"):
+        (tmp_path / f"{language}.yaml").write_text(f"# Mine\ncodemix_{language}: 1\n")
+    assert len(load_study(tmp_path).experiments) == 4
+
+
 def test_a_folder_without_specs_is_refused(tmp_path: Path) -> None:
     assert isinstance(refusal(tmp_path), InputError)
     assert isinstance(refusal(tmp_path / "nowhere.yaml"), InputError)
