@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from specs import schema, study_reference
 from specs.errors import CodemixError, InputError, SpecError
 from specs.study_file import is_study, load_study
+from specs.study_rules import name_without_seed
 from specs.yaml_reader import read_document
 
 TESTS = Path(__file__).parent
@@ -179,3 +180,20 @@ def test_the_schema_refuses_all_that_it_can_see() -> None:
         if VALIDATOR.is_valid(read_document(BAD_STUDIES / f"{name}.yaml").value)
     }
     assert passed == set(BETWEEN_VALUES.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "without"),
+    [
+        ("text-seed-1", 1, "text"),
+        ("text-seed-1-mixture-code100", 1, "text-mixture-code100"),
+        ("text-seed-12", 1, "text-seed-12"),
+        ("text-seed-1", 2, "text-seed-1"),
+    ],
+)
+def test_only_the_seed_of_an_experiment_is_taken_out_of_its_name(
+    name: str, seed: int, without: str
+) -> None:
+    _, experiment = load_study(GOOD_STUDIES / "everything.yaml").experiments[0]
+    named = experiment.model_copy(update={"name": name, "seed": seed})
+    assert name_without_seed(named) == without
