@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from run_workspace import (
     make_run_workspace,
     stage,
 )
+
+from ledger.journal import read_journal
 
 FIRST, SECOND, THIRD = STAGES
 """5, 8 and 3 steps."""
@@ -91,8 +94,16 @@ def trained_steps(folder: Path) -> int:
     A step that was trained once more after a kill is compared there and adds no line.
     """
     journals = (folder / ".codemix" / "runs").glob("*/journal.jsonl")
-    lines = [line for path in journals for line in path.read_text().splitlines()]
-    return sum(json.loads(line)[1]["kind"] == "step" for line in lines)
+    lines = [line for path in journals for line in read_journal(path)]
+    return sum(line.event["kind"] == "step" for line in lines)
+
+
+def wait_for_steps(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until runs have been trained for so many steps, or the study ends."""
+    deadline = time.monotonic() + 600
+    while trained_steps(folder) < count and process.poll() is None:
+        assert time.monotonic() < deadline, f"step {count} never came"
+        time.sleep(0.01)
 
 
 def start_study(folder: Path, *options: str) -> subprocess.Popen[bytes]:
