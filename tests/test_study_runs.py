@@ -29,6 +29,8 @@ from studies import (
 )
 from test_killed_runs import wait_for
 
+pytestmark = pytest.mark.timeout(1800)
+
 Done = tuple[Path, dict[str, dict[str, Any]]]
 
 

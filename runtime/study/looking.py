@@ -56,7 +56,6 @@ class Looker:
             jobs.study.workspace / ".codemix" / "ledger" / "objects"
         )
         self._watches: dict[str, RunWatch] = {}
-        self._begun_at: dict[str, tuple[float, float]] = {}
         self._start: tuple[float, float] | None = None
 
     def look(self) -> StudyLook:

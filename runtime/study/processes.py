@@ -112,6 +112,7 @@ def start(command: Sequence[str], log: Path, slot: Slot) -> Child:
             stderr=subprocess.STDOUT,
             env={**os.environ, **slot.environ, "PYTHONPATH": _python_path()},
             process_group=0,
+            # A descriptor of its own: what the job starts may keep its output.
             pass_fds=[lock],
         )
     if slot.cores is not None and hasattr(os, "sched_setaffinity"):

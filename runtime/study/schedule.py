@@ -104,11 +104,3 @@ class Schedule:
     def is_good(self) -> bool:
         """Whether all jobs are done."""
         return all(one.state == "done" for one in self.standings.values())
-
-    def flops(self, *states: State) -> int:
-        """Add up the operations of jobs in some states, without what was kept."""
-        return sum(
-            job.flops
-            for name, job in self.jobs.items()
-            if self.standings[name].state in states and not self.standings[name].is_kept
-        )
