@@ -15,6 +15,7 @@ from specs.errors import SpecError
 from specs.experiment import experiment_digest
 from specs.loading import load_experiment, load_experiments
 from specs.resolve import plan_experiment
+from specs.write_resolved import write_resolved
 
 BASE = """\
 codemix: 1
@@ -126,6 +127,13 @@ def test_where_a_spec_comes_from_changes_no_digest(workspace: Workspace) -> None
     plain = experiment.model_copy(update={"amends": None})
     assert experiment_digest(plain) == experiment_digest(experiment)
     assert plan_experiment(plain).digest == plan_experiment(experiment).digest
+
+
+def test_it_can_be_written_out_and_still_names_the_run(workspace: Workspace) -> None:
+    experiment = load_experiment(workspace.write(workspace.add()))
+    path = workspace.folder / ".codemix" / "studies" / "s" / "more.yaml"
+    write_resolved(path, experiment, "for people")
+    assert load_experiment(path) == experiment
 
 
 def test_a_file_may_extend_one_that_goes_on_from_a_run(workspace: Workspace) -> None:
