@@ -70,11 +70,9 @@ def _share(share: float | None) -> str:
 def _estimated(sources: Report) -> str:
     reads = [source["read"] for source in sources.values()]
     errors = [100 * read["tokens_error"] / max(read["tokens"], 1) for read in reads]
-    if not any(errors):
-        return "~ estimated: of very long texts the beginning was tokenised"
     return (
-        "~ estimated from a sample; standard error of all tokens read at most "
-        f"{max(errors):.2g}%"
+        "~ estimated: from a sample of texts (standard error of all tokens read at "
+        f"most {max(errors):.2g}%), and from the beginning of those above 256 KiB"
     )
 
 

@@ -84,7 +84,7 @@ def _rows(funnel: Funnel) -> list[_Row]:
         told = f"{step.documents:,}{_tokens(step)}"
         if is_dropping(step.name):
             left -= step.documents
-            told = f"-{told}"
+            told = f"-{told}" if step.documents else told
             row = _Row(step.name, left * percent, step.documents * percent, told)
         else:
             row = _Row(step.name, step.documents * percent, 0, told)

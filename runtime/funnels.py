@@ -15,7 +15,11 @@ from runtime.funnel import Funnel, agrees, funnel_path
 from runtime.prepare import builders_of
 from runtime.progress import Listener, ignore_progress
 from runtime.shard_meter import ShardMeter
-from runtime.store_builder import StoreBuilder, default_num_workers
+from runtime.store_builder import (
+    MAX_PROBLEMS,
+    StoreBuilder,
+    default_num_workers,
+)
 from runtime.store_identity import store_folder
 from runtime.token_store import read_manifest
 from runtime.workers import Done, Failed, WorkerPool
@@ -137,7 +141,12 @@ def _kept_funnel(builder: StoreBuilder) -> Funnel | None:
 
 
 def _read_again(builders: list[StoreBuilder], progress: Listener) -> None:
-    """Make the funnels of stores from the pinned files."""
+    """Make the funnels of stores from the pinned files.
+
+    Raises:
+        InputError: With the files that are not here.
+    """
+    _check_files(builders)
     plan, lock, workspace = builders[0].plan, builders[0].lock, builders[0].workspace
     # Whoever needs room may have deleted what was counted.
     for one in builders_of(plan, lock, workspace, builders[0].tokenizer_sha256):
@@ -163,3 +172,19 @@ def _read_again(builders: list[StoreBuilder], progress: Listener) -> None:
     for builder in builders:
         in_order = [part for _, part in sorted(parts[builder.name].items())]
         builder.keep_funnel(read_manifest(builder.folder), list(in_order))
+
+
+def _check_files(builders: list[StoreBuilder]) -> None:
+    # Those of a store that was made elsewhere may never have been here.
+    problems = [
+        Problem(
+            file=file,
+            what=f"is missing, and the funnel of {builder.name} is made by reading it",
+            fix="codemix pin SPEC tells how to get it back",
+        )
+        for builder in builders
+        for file in builder.files
+        if not (builder.workspace / file).is_file()
+    ]
+    if problems:
+        raise InputError(problems[:MAX_PROBLEMS])

@@ -76,6 +76,10 @@ def test_funnel_of_files_that_changed_since_is_not_made(copied: Path) -> None:
     shown = codemix("data", "stats", SPEC, "--source", "docs")
     assert shown.exit_code == 4
     assert "sources.docs: what is in its files now is not what was" in shown.stderr
+    path.unlink()
+    shown = codemix("data", "stats", SPEC, "--source", "docs")
+    assert shown.exit_code == 4
+    assert "data/docs.jsonl: is missing, and the funnel of docs is" in shown.stderr
 
 
 @pytest.mark.parametrize("name", ["stats", "sample"])
