@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup setup-bench setup-levanter setup-tpu run
+.PHONY: help setup setup-beam setup-bench setup-levanter setup-tpu run
 .PHONY: test test-e2e test-full test-tpu
 .PHONY: lint format bench scaling lock clean
 
@@ -21,6 +21,7 @@ help:
 	@echo "make test    the default tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make setup   leave $(BIN)/codemix ready, and nothing else"
+	@echo "make setup-beam  what codemix prepare --engine beam needs"
 	@echo "make setup-bench | setup-levanter | setup-tpu: what benchmarks and plans need"
 	@echo "make test-e2e | test-full | test-tpu | format | bench | scaling | lock | clean: see CONTRIBUTING.md"
 
@@ -47,6 +48,15 @@ $(VENV)/.ready-levanter: requirements-bench-levanter.txt $(READY)
 	@test -x $(VENV)/levanter/bin/python || $(PYTHON) -m venv $(VENV)/levanter
 	$(VENV)/levanter/bin/python -m pip --quiet --disable-pip-version-check install \
 	    --requirement requirements-bench-levanter.txt
+	@touch $@
+
+setup-beam: $(VENV)/.ready-beam
+
+# Beam needs an older protobuf than SentencePiece does.
+$(VENV)/.ready-beam: requirements-beam.txt $(READY)
+	@test -x $(VENV)/beam/bin/python || $(PYTHON) -m venv $(VENV)/beam
+	$(VENV)/beam/bin/python -m pip --quiet --disable-pip-version-check install \
+	    --requirement requirements-beam.txt
 	@touch $@
 
 setup-tpu: $(VENV)/.ready-tpu

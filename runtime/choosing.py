@@ -24,6 +24,7 @@ from runtime.choices import (
     top_values_of,
     with_choices,
 )
+from runtime.engines import LOCAL, Engine
 from runtime.folder_lock import folder_lock
 from runtime.progress import Listener, Progress, ignore_progress
 from runtime.shards import plan_shards
@@ -31,7 +32,7 @@ from runtime.store_builder import MAX_PROBLEMS, default_num_workers
 from runtime.value_counts import MAX_VALUES, Choice, most_frequent
 from runtime.value_counts_task import CountJob, ShardCounts, too_many_values
 from runtime.watched import WatchedFiles
-from runtime.workers import Done, Event, Failed, WorkerPool
+from runtime.workers import Done, Event, Failed
 from specs.atomic import write_atomically
 from specs.canonical import canonical_json
 from specs.errors import InputError, Problem
@@ -88,6 +89,7 @@ def make_choices(
     watched: WatchedFiles,
     num_workers: int | None = None,
     progress: Listener = ignore_progress,
+    engine: Engine = LOCAL,
 ) -> None:
     """Count what the filters `top_values` need and nobody has counted yet.
 
@@ -98,6 +100,7 @@ def make_choices(
         watched: Its files, since before they were checked.
         num_workers: Worker processes; None chooses by bytes.
         progress: Told how far it is.
+        engine: Who does the work.
 
     Raises:
         InputError: Documents are corrupt, a field tells documents apart and not kinds,
@@ -113,7 +116,7 @@ def make_choices(
                 one for one in counts if load_choice(workspace, one.identity) is None
             ]
             if missing:
-                _run(missing, watched, num_workers, progress)
+                _run(missing, watched, num_workers, progress, engine)
 
 
 def _next_counts(plan: Plan, lock: Lock, workspace: Path) -> list[_Count]:
@@ -157,6 +160,7 @@ def _run(
     watched: WatchedFiles,
     num_workers: int | None,
     progress: Listener,
+    engine: Engine,
 ) -> None:
     jobs = [job for count in counts for job in count.jobs()]
     missing = [job for job in jobs if read_counts(Path(job.path)) is None]
@@ -166,7 +170,7 @@ def _run(
         meter = _Meter(missing, progress)
         problems: list[Problem] = []
         module = "runtime.value_counts_task"
-        with WorkerPool(module, num_workers=workers, environ={}) as pool:
+        with engine.open(module, num_workers=workers, environ={}) as pool:
             for event in pool.run([job.to_json() for job in missing]):
                 meter.hear(event)
                 if isinstance(event, Failed):

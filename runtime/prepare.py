@@ -13,6 +13,7 @@ from pathlib import Path
 from runtime.choosing import make_choices
 from runtime.deduplication.overlaps import FindOverlaps, overlaps_unknown
 from runtime.deduplication.run import deduplicate
+from runtime.engines import LOCAL, Engine, Workers
 from runtime.folder_lock import folder_lock
 from runtime.pinned import check_covers, check_pinned
 from runtime.prepare_tokenizer import known_tokenizer, make_tokenizer
@@ -25,7 +26,6 @@ from runtime.token_store import read_manifest, sha256_of
 from runtime.tokenizer import tokenizer_path
 from runtime.value_counts import Choice
 from runtime.watched import WatchedFiles
-from runtime.workers import WorkerPool
 from specs.errors import InputError, Problem
 from specs.experiment import Experiment
 from specs.lock import Lock, LockedStore
@@ -79,6 +79,7 @@ def prepare(
     num_workers: int | None = None,
     progress: Listener = ignore_progress,
     find_overlaps: FindOverlaps = overlaps_unknown,
+    engine: Engine = LOCAL,
 ) -> Lock:
     """Make the tokenizer and the token stores that are not there yet.
 
@@ -91,6 +92,7 @@ def prepare(
             not depend on it.
         progress: Told how far it is.
         find_overlaps: Finds the documents that hold questions of benchmarks.
+        engine: Who does the work, shard by shard; it changes no byte either.
 
     Returns:
         The lock with tokenizer and stores filled in, for the caller to save.
@@ -108,7 +110,7 @@ def prepare(
     ):
         watched = WatchedFiles(workspace, lock.paths)
         check_pinned(experiment, lock, workspace)
-        make_choices(plan, lock, workspace, watched, num_workers, progress)
+        make_choices(plan, lock, workspace, watched, num_workers, progress, engine)
         if plan.deduplicate is not None:
             deduplicate(
                 plan,
@@ -118,14 +120,15 @@ def prepare(
                 num_workers=num_workers,
                 progress=progress,
                 find_overlaps=find_overlaps,
+                engine=engine,
             )
-        with _workers(plan, lock, num_workers) as pool:
+        with _workers(plan, lock, num_workers, engine) as workers:
             # The workers import seqio while the tokenizer is trained.
             sha256 = sha256 or make_tokenizer(
                 experiment, plan, lock, workspace, watched, progress
             )
             builders = builders_of(plan, lock, workspace, sha256, stores)
-            _build(builders, pool, watched, progress)
+            _build(builders, workers, watched, progress)
     identity = tokenizer_identity(experiment, plan, lock)
     builders = builders_of(plan, lock, workspace, sha256, stores)
     if stores is not None:
@@ -200,18 +203,20 @@ def builders_of(
     ]
 
 
-def _workers(plan: Plan, lock: Lock, num_workers: int | None) -> WorkerPool:
+def _workers(
+    plan: Plan, lock: Lock, num_workers: int | None, engine: Engine
+) -> Workers:
     if num_workers is None:
         pinned = [lock.inputs[plan.input_of(name)] for name in plan.sources]
         num_workers = default_num_workers(sum(source.num_bytes for source in pinned))
-    return WorkerPool(
+    return engine.open(
         "runtime.tokenise_task", num_workers=num_workers, environ=WORKER_ENVIRON
     )
 
 
 def _build(
     builders: list[StoreBuilder],
-    pool: WorkerPool,
+    workers: Workers,
     watched: WatchedFiles,
     progress: Listener,
 ) -> None:
@@ -221,7 +226,7 @@ def _build(
             stack.enter_context(folder_lock(builder.folder))
         # Another process may have built some while we waited.
         missing = [builder for builder in builders if not builder.is_complete]
-        build_stores(missing, pool, watched, progress)
+        build_stores(missing, workers, watched, progress)
 
 
 def _filled_in(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import tempfile
 from array import array
 from pathlib import Path
@@ -19,6 +20,12 @@ from numpy.typing import NDArray
 
 from runtime.store_format import DOCUMENT, FileRecord, ShardRecord, token_dtype
 from specs.atomic import sync_folder
+
+
+def sweep(folder: Path) -> None:
+    """Delete what killed writers left in a store's folder."""
+    for left in folder.glob(".*.tmp"):
+        left.unlink(missing_ok=True)
 
 
 class ShardWriter:
@@ -110,9 +117,10 @@ class _Output:
 
     def __init__(self, folder: Path, name: str):
         self._path = folder / name
-        # One writer per shard at a time, so what a killed one left is overwritten.
-        self._temporary = folder / f".{name}.tmp"
-        self._file = self._temporary.open("wb", buffering=2**20)
+        # A name of its own: where machines share the work, a shard that seems lost may
+        # be given to a second writer. Both come to the same bytes.
+        self._temporary = folder / f".{name}.{secrets.token_hex(8)}.tmp"
+        self._file = self._temporary.open("xb", buffering=2**20)
         self._hash = hashlib.sha256()
         self._num_bytes = 0
 

@@ -15,10 +15,12 @@ from pathlib import Path
 
 from runtime.choices import choices_of, chosen_source
 from runtime.deduplication.folders import drops_folder, drops_path
+from runtime.engines import Workers
 from runtime.funnel import build_funnel, funnel_path
 from runtime.keys import key
 from runtime.progress import Listener
 from runtime.shard_meter import ShardMeter
+from runtime.shard_writer import sweep
 from runtime.shards import ShardJob, plan_shards
 from runtime.splits import SPLITS
 from runtime.storage import Folder, Storage
@@ -36,7 +38,7 @@ from runtime.store_sharing import put_manifest
 from runtime.token_store import sha256_of
 from runtime.tokenizer import load_tokenizer, tokenizer_path
 from runtime.watched import WatchedFiles
-from runtime.workers import Done, Failed, WorkerPool
+from runtime.workers import Done, Failed
 from specs.atomic import write_atomically
 from specs.errors import InputError, Problem
 from specs.lock import Lock, LockedInput
@@ -193,7 +195,7 @@ class StoreBuilder:
 
 def build_stores(
     builders: list[StoreBuilder],
-    pool: WorkerPool,
+    workers: Workers,
     watched: WatchedFiles,
     progress: Listener,
 ) -> None:
@@ -207,6 +209,7 @@ def build_stores(
     jobs: list[tuple[StoreBuilder, ShardJob]] = []
     for builder in builders:
         builder.folder.mkdir(parents=True, exist_ok=True)
+        sweep(builder.folder)
         results[builder.name] = {}
         for job in builder.jobs():
             finished = builder.finished_shard(job.shard)
@@ -217,7 +220,7 @@ def build_stores(
     sizes = {builder.name: builder.num_input_bytes for builder in builders}
     meter = ShardMeter("tokenise", [job for _, job in jobs], sizes, progress)
     problems: list[Problem] = []
-    for event in pool.run([job.to_json() for _, job in jobs]):
+    for event in workers.run([job.to_json() for _, job in jobs]):
         builder, job = jobs[event.job]
         meter.hear(event)
         if not isinstance(event, Done | Failed):

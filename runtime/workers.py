@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from specs.errors import InputError, Problem
 
-_CODE_FOLDER = Path(__file__).resolve().parent.parent
+CODE_FOLDER = Path(__file__).resolve().parent.parent
 _LOG_TAIL_BYTES = 2000
 _SECONDS_TO_EXIT = 5.0
 
@@ -65,16 +65,24 @@ Event = Done | Failed | Moved
 class WorkerPool:
     """Worker processes that run one module; use it as a context."""
 
-    def __init__(self, module: str, *, num_workers: int, environ: Mapping[str, str]):
+    def __init__(
+        self,
+        module: str,
+        *,
+        num_workers: int,
+        environ: Mapping[str, str],
+        python: str = sys.executable,
+    ):
         """Start the workers at once, so that their imports overlap with other work.
 
         Args:
             module: A module whose `load()` returns what does the jobs.
             num_workers: How many processes.
             environ: Added to the environment of the workers.
+            python: The interpreter, whose packages the module needs.
         """
         self._events: queue.SimpleQueue[Event | _Broken] = queue.SimpleQueue()
-        self._workers = [_Worker(module, environ) for _ in range(num_workers)]
+        self._workers = [_Worker(module, environ, python) for _ in range(num_workers)]
 
     def __enter__(self) -> Self:
         """Return the pool."""
@@ -112,13 +120,13 @@ class WorkerPool:
 class _Worker:
     """One worker process."""
 
-    def __init__(self, module: str, environ: Mapping[str, str]):
+    def __init__(self, module: str, environ: Mapping[str, str], python: str):
         self._is_closed = False
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
-        path = os.pathsep.join(filter(None, (str(_CODE_FOLDER), _python_path())))
+        path = os.pathsep.join(filter(None, (str(CODE_FOLDER), _python_path())))
         self._process = subprocess.Popen(
             # -P: a folder of the user's named `runtime` must not be imported as ours.
-            [sys.executable, "-P", "-m", "runtime.worker_process", module],
+            [python, "-P", "-m", "runtime.worker_process", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

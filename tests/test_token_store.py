@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.shard_writer import ShardWriter
+from runtime.shard_writer import ShardWriter, sweep
 from runtime.store_format import Manifest, ShardRecord, SplitRecord, token_dtype
 from runtime.token_store import TokenStore, read_manifest
 from specs.errors import InputError
@@ -168,7 +168,8 @@ def test_killed_writer_leaves_nothing_that_counts(tmp_path: Path) -> None:
     documents = documents_of(1, 20, 99)
     whole = write_shard(tmp_path / "a", documents)
     (tmp_path / "b").mkdir()
-    (tmp_path / "b" / ".train-00000.tokens.tmp").write_bytes(b"half")
+    (tmp_path / "b" / ".train-00000.tokens.0f.tmp").write_bytes(b"half")
+    sweep(tmp_path / "b")
     assert write_shard(tmp_path / "b", documents) == whole
     names = sorted(path.name for path in (tmp_path / "b").iterdir())
     assert names == ["train-00000.documents", "train-00000.tokens"]

@@ -24,21 +24,50 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processes; changes no byte."
 )
-def command(spec: Path, workers: int | None) -> Result:
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "beam"]),
+    default="local",
+    help="Who works: this machine, or Apache Beam.",
+)
+@click.option(
+    "--runner", metavar="NAME", help="Of Beam, such as FlinkRunner; with --engine beam."
+)
+@click.option(
+    "--beam-option",
+    "beam_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="One of Beam's pipeline options, again for more; with --engine beam.",
+)
+def command(
+    spec: Path,
+    workers: int | None,
+    engine: str,
+    runner: str | None,
+    beam_options: tuple[str, ...],
+) -> Result:
     """Tokenise the pinned sources of a spec.
 
     Trains the tokenizer where the spec says so, applies filters, splits off the
     held-out documents, drops duplicates where the spec says so, and writes one token
     store per source. What is there already is not done again. Where a filter keeps the
     most frequent values of a field, they are counted first, and told at the end.
+    With --engine beam the shards are made by a runner of Apache Beam, whose machines
+    see the workspace under the same path; not a byte differs.
     """
     from evals.contamination.overlaps import check_kept_out, find_overlaps
+    from runtime.beam.engine import BeamEngine
     from runtime.deduplication.folders import read_report
+    from runtime.engines import LOCAL
     from runtime.prepare import prepare, summarise
     from specs.loading import lock_path, save_lock
 
+    if engine == "local" and (runner or beam_options):
+        raise click.UsageError("--runner and --beam-option need --engine beam")
     opened = open_spec(spec)
     check_kept_out(opened.experiment, opened.lock, opened.workspace, str(spec))
+    beam = BeamEngine(opened.workspace, runner or "DirectRunner", beam_options)
     with open_meter() as meter:
         lock = prepare(
             opened.experiment,
@@ -48,6 +77,7 @@ def command(spec: Path, workers: int | None) -> Result:
             num_workers=workers,
             progress=listener(meter),
             find_overlaps=find_overlaps,
+            engine=beam if engine == "beam" else LOCAL,
         )
     save_lock(lock, lock_path(spec))
     sources = summarise(lock, opened.workspace)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,11 @@ from runtime.deduplication.shingle_files import ShinglesJob, ShinglesResult, ind
 from runtime.deduplication.sketches import shards_of, sketched
 from runtime.deduplication.task import Job
 from runtime.deduplication.work import Work
+from runtime.engines import LOCAL, Engine
 from runtime.folder_lock import folder_lock
 from runtime.progress import Listener
 from runtime.store_identity import deduplication_identity
 from runtime.watched import WatchedFiles
-from runtime.workers import WorkerPool
 from specs.atomic import write_atomically
 from specs.errors import InputError
 from specs.lock import Lock
@@ -69,6 +70,7 @@ def deduplicate(
     num_workers: int | None,
     progress: Listener,
     find_overlaps: FindOverlaps = overlaps_unknown,
+    engine: Engine = LOCAL,
 ) -> None:
     """Decide which documents are dropped, unless that was done before.
 
@@ -80,6 +82,7 @@ def deduplicate(
         num_workers: Worker processes; None chooses by cores and bytes.
         progress: Told how far it is.
         find_overlaps: Finds the documents that hold questions of benchmarks.
+        engine: Who does the work.
 
     Raises:
         InputError: Documents are corrupt, files changed meanwhile, or the disk is full;
@@ -91,16 +94,14 @@ def deduplicate(
     with folder_lock(folder):
         if is_deduplicated(plan, lock, workspace):
             return
-        with WorkerPool(
+        with engine.open(
             "runtime.deduplication.task",
             num_workers=num_workers or _default_num_workers(plan, lock),
             environ=WORKER_ENVIRON,
-        ) as pool:
-
-            def find() -> Iterable[Overlap]:
-                return find_overlaps(plan, lock, workspace, num_workers, progress)
-
-            _Run(plan, lock, workspace, Work(pool, watched, progress), find).finish()
+        ) as workers:
+            work = Work(workers, watched, progress)
+            find = partial(find_overlaps, plan, lock, workspace, num_workers, progress)
+            _Run(plan, lock, workspace, work, find).finish()
         shutil.rmtree(folder / "work")
 
 
@@ -295,6 +296,5 @@ class _Run:
 def _default_num_workers(plan: Plan, lock: Lock) -> int:
     assert plan.deduplicate is not None
     pinned = [lock.inputs[plan.input_of(name)] for name in plan.deduplicate.sources]
-    cores = len(os.sched_getaffinity(0))
-    num_bytes = sum(source.num_bytes for source in pinned)
-    return max(1, min(cores, num_bytes // BYTES_PER_WORKER))
+    wanted = sum(source.num_bytes for source in pinned) // BYTES_PER_WORKER
+    return max(1, min(len(os.sched_getaffinity(0)), wanted))

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from runtime.deduplication.task import Job, files_of
+from runtime.engines import Workers
 from runtime.progress import Listener, Progress
 from runtime.watched import WatchedFiles
-from runtime.workers import Done, Event, Failed, WorkerPool
+from runtime.workers import Done, Event, Failed
 from specs.errors import InputError, Problem
 
 MAX_PROBLEMS = 10
@@ -17,16 +18,16 @@ MAX_PROBLEMS = 10
 class Work:
     """Hands jobs to workers."""
 
-    def __init__(self, pool: WorkerPool, watched: WatchedFiles, progress: Listener):
+    def __init__(self, workers: Workers, watched: WatchedFiles, progress: Listener):
         """Take who works, and who is told.
 
         Args:
-            pool: Does the jobs.
+            workers: Do the jobs.
             watched: The pinned files, watched since before their bytes were checked.
             progress: Told how far it is.
         """
         self.watched = watched
-        self._pool = pool
+        self._workers = workers
         self._progress = progress
 
     def do(
@@ -50,7 +51,7 @@ class Work:
         """
         meter = _Meter(task, sizes or [1] * len(jobs), self._progress)
         problems: list[Problem] = []
-        for event in self._pool.run([job.to_json() for job in jobs]):
+        for event in self._workers.run([job.to_json() for job in jobs]):
             meter.hear(event)
             if isinstance(event, Failed):
                 problems += event.problems

@@ -1,0 +1,1 @@
+"""Doing the jobs of a pass on Apache Beam."""
