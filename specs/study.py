@@ -173,7 +173,7 @@ class Figure(SpecValue):
 
     kind: Literal["bars", "line", "stages"]
     """`bars`: points side by side. `line`: points along `x`. `stages`: how scores go on
-    from stage to stage, a line for each experiment."""
+    from stage to stage; a line joins points whose stages go on from each other."""
 
     title: Text
     """Above the figure."""
