@@ -14,7 +14,7 @@ LETTERS = (
 )
 EDGES = {
     "free": ("The plane has no borders.", "{v}", "{v}"),
-    "wrap": ("Coordinates run from 0 to {m}: a step beyond {m} leads to 0, a step below 0 leads to {m}.", "({v}) % {size}", "({v} + {size}) % {size}"),
+    "wrap": ("Coordinates run from 0 to {m} and go round: after {m} comes 0, and before 0 comes {m}.", "({v}) % {size}", "({v} + {size}) % {size}"),
     "stop": ("Coordinates run from {low} to {m}: a step that would go beyond either end stops at that end.", "min(max({v}, {low}), {m})", "sorted(({low}, {v}, {m}))[1]"),
 }  # fmt: skip
 ENDS = {

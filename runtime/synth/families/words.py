@@ -130,8 +130,8 @@ KEYS = {
     "vowels": ("the number of vowels (a, e, i, o, u) in them", "sum($x in 'aeiou' for $x in {w})", "sum(map({w}.count, 'aeiou'))", "int"),
     "parity": ("whether their length is even (`'even'`) or odd (`'odd'`)", "'odd' if len({w}) % 2 else 'even'", "['even', 'odd'][len({w}) & 1]", "str"),
     "distinct": ("the number of different letters in them", "len(set({w}))", "sum(c not in {w}[:n] for n, c in enumerate({w}))", "int"),
-    "smallest": ("their letter that comes first in the alphabet", "min({w})", "sorted({w})[0]", "str"),
-    "largest": ("their letter that comes last in the alphabet", "max({w})", "sorted({w})[-1]", "str"),
+    "smallest": ("the one of their letters that comes first in the alphabet", "min({w})", "sorted({w})[0]", "str"),
+    "largest": ("the one of their letters that comes last in the alphabet", "max({w})", "sorted({w})[-1]", "str"),
     "prefix": ("their first two letters", "{w}[:2]", "''.join({w}[n] for n in range(min(2, len({w}))))", "str"),
     "sum": ("the sum of the places of their letters in the alphabet (a is 1), modulo 5", "sum(ord($x) - 96 for $x in {w}) % 5", "sum(' abcdefghijklmnopqrstuvwxyz'.index(c) for c in {w}) % 5", "int"),
 }  # fmt: skip
