@@ -8,12 +8,15 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from spec_examples import document
 from test_study_graph import END, FIRST, MORE, experiment
 
+from runtime.folder_lock import sole_user
+from runtime.places import run_folder
 from runtime.stopping import Stopping
 from runtime.study.events import Event, StudyJournal
 from runtime.study.local import LocalJobs
@@ -216,6 +219,23 @@ def test_a_job_that_an_earlier_call_left_behind_is_waited_for(
     states = [event.state for event in events if event.job == "a/one"]
     assert states == ["running", "waiting", "running", "done"]
     assert jobs.schedule.is_good
+
+
+def test_a_run_that_is_at_work_elsewhere_is_waited_for(study: ReadyStudy) -> None:
+    events: list[Event] = []
+    jobs = local(study, events)
+    folder = run_folder(Path(), jobs.known["d"].run)
+    with ExitStack() as elsewhere:
+        elsewhere.enter_context(sole_user(folder))
+
+        def end_it_when_others_are_done() -> None:
+            states = {name: one.state for name, one in jobs.schedule.standings.items()}
+            if states.pop("d") == "waiting" and set(states.values()) == {"done"}:
+                elsewhere.close()
+
+        jobs.run(Stopping(), end_it_when_others_are_done)
+    assert jobs.schedule.is_good
+    assert [event.job for event in events][-2:] == ["d", "d"]
 
 
 def test_a_log_ends_with_the_last_error(tmp_path: Path) -> None:

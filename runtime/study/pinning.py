@@ -88,9 +88,16 @@ def _pinned(
         lock = kept.get(member.name)
         missing |= dict.fromkeys(one for one in inputs if not _has(lock, one))
     found: dict[Input, LockedInput] = {}
+    problems: list[Problem] = []
     for group in _rounds(list(missing)):
-        locked, _ = pin_inputs(group, NO_BENCHMARKS, workspace, progress)
-        found |= {one: locked[one.key] for one in group}
+        try:
+            locked, _ = pin_inputs(group, NO_BENCHMARKS, workspace, progress)
+        except InputError as error:
+            problems += error.problems
+        else:
+            found |= {one: locked[one.key] for one in group}
+    if problems:
+        raise InputError(problems)
     return {
         member.name: _lock(
             wanted[member.name],
