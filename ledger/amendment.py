@@ -101,7 +101,12 @@ def data_problems(prefix: Prefix, plan: Plan, lock: Lock) -> tuple[Problem, ...]
         lock: Of the amendment; sources may be pinned and not yet prepared.
     """
     names = _sources(prefix, plan)
-    keys = ["tokenizer", *sorted({plan.input_of(name) for name in names})]
+    sources = {plan.input_of(name) for name in names}
+    keys = {
+        key
+        for one in sources
+        for key in (*prefix.lock.keys_of(one), *lock.keys_of(one))
+    }
     return tuple(
         Problem(
             path=key,
@@ -109,7 +114,7 @@ def data_problems(prefix: Prefix, plan: Plan, lock: Lock) -> tuple[Problem, ...]
             fix="bring back the bytes that entry "
             f"{prefix.digest[:12]} has, and pin again; or write a spec of its own",
         )
-        for key in keys
+        for key in ["tokenizer", *sorted(keys)]
         for what in _changes(prefix.lock.inputs.get(key), lock.inputs.get(key))
     )
 

@@ -75,7 +75,7 @@ def choices_of(name: str, plan: Plan, lock: Lock, workspace: Path) -> dict[str, 
     planned = plan.sources[name]
     found = {}
     for index, _ in top_values_of(planned):
-        identity = choice_identity(planned, lock.inputs[plan.input_of(name)], index)
+        identity = choice_identity(planned, lock.pinned(plan.input_of(name)), index)
         choice = load_choice(workspace, identity)
         if choice is None:
             raise InputError(
@@ -103,7 +103,7 @@ def restore_choices(
     name: str, plan: Plan, lock: Lock, workspace: Path, choices: dict[str, Choice]
 ) -> None:
     """Put back what the filters of a source chose, from its token store's manifest."""
-    planned, pinned = plan.sources[name], lock.inputs[plan.input_of(name)]
+    planned, pinned = plan.sources[name], lock.pinned(plan.input_of(name))
     for index, _ in top_values_of(planned):
         path = choice_path(workspace, choice_identity(planned, pinned, index))
         if not path.exists():

@@ -123,7 +123,7 @@ def _next_counts(plan: Plan, lock: Lock, workspace: Path) -> list[_Count]:
     """Return the first filter of each source that has not chosen, by identity."""
     found: dict[str, _Count] = {}
     for name in sorted(plan.sources):
-        pinned = lock.inputs[plan.input_of(name)]
+        pinned = lock.pinned(plan.input_of(name))
         count = _next_count(name, plan.sources[name], pinned, workspace)
         if count is not None:
             found.setdefault(count.identity, count)

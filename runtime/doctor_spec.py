@@ -88,7 +88,10 @@ def _readers(experiment: Experiment) -> Iterator[Finding]:
     needed = {"seqio", "tensorflow", "sentencepiece"}
     for source in experiment.sources.values():
         needed |= {
-            module for end, module in _READERS.items() if source.uri.endswith(end)
+            module
+            for end, module in _READERS.items()
+            for uri in source.inputs("").values()
+            if uri.endswith(end)
         }
         if source.format in ("parquet", "arrow"):
             needed.add("pyarrow")

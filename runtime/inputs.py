@@ -31,8 +31,8 @@ class Input:
     """One thing of a spec that is pinned."""
 
     key: str
-    """`sources.NAME`, `tokenizer`, `evals.INDEX`, `tasks.NAME`, `shots.NAME` or
-    `kept_out.NAME`, as in the lock."""
+    """`sources.NAME`, `sources.NAME.INDEX`, `tokenizer`, `evals.INDEX`, `tasks.NAME`,
+    `shots.NAME` or `kept_out.NAME`, as in the lock."""
     uri: str
     format: str | None
     """The source's `format`; null for a single file that isn't a source."""
@@ -59,12 +59,11 @@ def inputs_of(
     """Return everything that a spec names, sources first."""
     # Subsets of one source share its files.
     sources = {
-        f"sources.{source.pinned_as or name}": source
+        key: Input(key, uri, source.format)
         for name, source in experiment.sources.items()
+        for key, uri in source.inputs(name).items()
     }
-    inputs = [
-        Input(key, source.uri, source.format) for key, source in sorted(sources.items())
-    ]
+    inputs = [sources[key] for key in sorted(sources)]
     if experiment.tokenizer.file is not None:
         inputs.append(Input("tokenizer", experiment.tokenizer.file, None))
     for index, evaluation in enumerate(experiment.evals):
@@ -110,8 +109,13 @@ def download_folder(wanted: Input) -> str:
 
     >>> download_folder(Input("sources.web", "s3://bucket/a/*.jsonl", "auto"))
     'data/web'
+    >>> download_folder(Input("sources.web.1", "s3://bucket/b/*.jsonl", "auto"))
+    'data/web/1'
     """
-    return f"data/{wanted.key.removeprefix('sources.').replace('.', '_')}"
+    kind, _, name = wanted.key.partition(".")
+    if kind == "sources":
+        return f"data/{name.replace('.', '/')}"
+    return f"data/{wanted.key.replace('.', '_')}"
 
 
 def download_path(wanted: Input) -> str | None:

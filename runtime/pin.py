@@ -146,6 +146,7 @@ def _locate_all(
                 problems += left_over(wanted, found, brought[wanted.key])
         except InputError as error:
             problems += [_with_remedy(problem, store) for problem in error.problems]
+    problems += _files_named_twice(inputs, located)
     targets = {target for found in located.values() for target in found.targets}
     for path in tracked_by_git(store.workspace, sorted(targets)):
         problems.append(
@@ -168,6 +169,26 @@ def _locate_all(
     if problems:
         raise InputError(problems)
     return located
+
+
+def _files_named_twice(
+    inputs: Iterable[Input], located: Mapping[str, Located]
+) -> list[Problem]:
+    """Name the files that two locations of one source have."""
+    places: dict[tuple[str, str], Input] = {}
+    problems = []
+    for wanted in inputs:
+        source = ".".join(wanted.key.split(".")[:2])
+        if source == wanted.key or wanted.key not in located:
+            continue
+        for path in located[wanted.key].files:
+            other = places.setdefault((source, path), wanted)
+            if other is not wanted:
+                what = f"is in {other.uri} and in {wanted.uri}, and would count twice"
+                problems.append(
+                    Problem(what=what, file=path, path=wanted.key, fix="name it once")
+                )
+    return problems
 
 
 def _locked(

@@ -207,7 +207,7 @@ def _workers(
     plan: Plan, lock: Lock, num_workers: int | None, engine: Engine
 ) -> Workers:
     if num_workers is None:
-        pinned = [lock.inputs[plan.input_of(name)] for name in plan.sources]
+        pinned = [lock.pinned(plan.input_of(name)) for name in plan.sources]
         num_workers = default_num_workers(sum(source.num_bytes for source in pinned))
     return engine.open(
         "runtime.tokenise_task", num_workers=num_workers, environ=WORKER_ENVIRON

@@ -125,7 +125,7 @@ def _sampled_source(
     name: str, plan: Plan, lock: Lock, workspace: Path, sample_bytes: int
 ) -> SampledSource:
     planned = chosen_source(name, plan, lock, workspace)
-    files = lock.inputs[plan.input_of(name)].files
+    files = lock.pinned(plan.input_of(name)).files
     shards = list(enumerate(plan_shards(files, planned.format)))
 
     def rank(shard: tuple[int, tuple[RowRange, ...]]) -> int:

@@ -90,7 +90,7 @@ class StoreBuilder:
 
     @property
     def _input(self) -> LockedInput:
-        return self.lock.inputs[self.plan.input_of(self.name)]
+        return self.lock.pinned(self.plan.input_of(self.name))
 
     def jobs(self) -> list[ShardJob]:
         """Return a job for every shard of the store, done or not."""

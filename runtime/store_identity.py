@@ -48,7 +48,7 @@ def tokenizer_identity(experiment: Experiment, plan: Plan, lock: Lock) -> str:
             "shares": {name: str(share) for name, share in shares.items()},
             "sources": {
                 name: _documents_of(
-                    plan.sources[name], lock.inputs[plan.input_of(name)]
+                    plan.sources[name], lock.pinned(plan.input_of(name))
                 )
                 for name in shares
             },
@@ -64,7 +64,7 @@ def store_identity(name: str, plan: Plan, lock: Lock, tokenizer_sha256: str) -> 
             "source": name,
             "seed": str(plan.seed),
             "documents": _documents_of(
-                plan.sources[name], lock.inputs[plan.input_of(name)]
+                plan.sources[name], lock.pinned(plan.input_of(name))
             ),
             "tokenizer": tokenizer_sha256,
             **_kept_once(name, plan, lock),
@@ -87,7 +87,7 @@ def deduplication_identity(name: str, plan: Plan, lock: Lock) -> str:
             "rule": plan.deduplicate.rule(),
             **_kept_out(plan, lock),
             "sources": [
-                _documents_of(plan.sources[one], lock.inputs[plan.input_of(one)])
+                _documents_of(plan.sources[one], lock.pinned(plan.input_of(one)))
                 for one in plan.deduplicated_until(name)
             ],
         }
@@ -122,7 +122,7 @@ def sketch_identity(name: str, plan: Plan, lock: Lock) -> str:
             "version": DEDUPLICATION_VERSION,
             "rule": rule,
             "documents": _documents_of(
-                plan.sources[name], lock.inputs[plan.input_of(name)]
+                plan.sources[name], lock.pinned(plan.input_of(name))
             ),
         }
     )

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from specs.base import SpecValue
 from specs.filters import Filter
-from specs.quantities import Count, Location, Share
+from specs.quantities import Count, Location, Locations, Share
 from specs.readers import NotebookReader, Reader
 from specs.rules import broken
 
@@ -99,9 +99,10 @@ class Subsets(SpecValue):
 class Source(SpecValue):
     """One body of documents."""
 
-    uri: Annotated[Location, Field(examples=["data/*.jsonl.zst"])]
+    uri: Annotated[Locations, Field(examples=["data/*.jsonl.zst"])]
     """A file, a directory or a glob relative to the workspace; an http(s) address; or a
-    file or glob under hf://datasets/ORG/NAME@REVISION/, s3://BUCKET/ or gs://BUCKET/."""
+    file or glob under hf://datasets/ORG/NAME@REVISION/, s3://BUCKET/ or gs://BUCKET/;
+    or a list of these, each file in one of them."""
 
     format: Literal["auto", "text", "jsonl", "parquet", "arrow", "notebook"] = "auto"
     """`auto` goes by the file name: .jsonl (.gz, .zst) one document a line, .parquet
@@ -148,6 +149,17 @@ class Source(SpecValue):
     pinned_as: Annotated[Name | None, Field(exclude_if=_is_absent)] = None
     """The source that this is a subset of, whose files it shares: set by `subsets`,
     never written in a file."""
+
+    def inputs(self, name: str) -> dict[str, str]:
+        """Return the keys of the source's inputs in a lock, and where each is.
+
+        Args:
+            name: Of the source.
+        """
+        key = f"sources.{self.pinned_as or name}"
+        if isinstance(self.uri, str):
+            return {key: self.uri}
+        return {f"{key}.{index}": uri for index, uri in enumerate(self.uri)}
 
     @model_validator(mode="after")
     def _text_has_no_fields(self) -> Self:

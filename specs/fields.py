@@ -13,8 +13,8 @@ from specs.rules import Place
 ONLY_IN_FILES = ("extends", "matrix")
 """Keys at the top of a file that are gone once it is resolved."""
 
-NEVER_IN_FILES = "amends"
-"""The key at the top of a resolved spec that no file writes."""
+NEVER_IN_FILES = ("amends", "pinned_as")
+"""Keys of a resolved spec that no file writes."""
 
 
 def model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
@@ -35,9 +35,9 @@ def model_at(model: type[BaseModel], place: Place) -> type[BaseModel] | None:
 def known_keys(model: type[BaseModel]) -> list[str]:
     """Return the keys of a model as a spec writes them."""
     own = [field.alias or name for name, field in model.model_fields.items()]
-    if model is not Experiment:
-        return own
-    return [key for key in (*own, *ONLY_IN_FILES) if key != NEVER_IN_FILES]
+    if model is Experiment:
+        own += ONLY_IN_FILES
+    return [key for key in own if key not in NEVER_IN_FILES]
 
 
 def tags_at(annotation: Any) -> dict[str, type[BaseModel]]:

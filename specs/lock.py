@@ -10,6 +10,10 @@ from specs.base import Value
 from specs.benchmarks import NO_BENCHMARKS, Benchmarks
 
 
+def _path(file: LockedFile) -> str:
+    return file.path
+
+
 def _is_absent(found: object) -> bool:
     return found is None
 
@@ -88,7 +92,8 @@ class Lock(Value):
     """Version of codemix that wrote it."""
     inputs: dict[str, LockedInput]
     """`sources.NAME`, `tokenizer`, `evals.INDEX`, `tasks.NAME`, `shots.NAME` and
-    `kept_out.NAME` -> what is pinned."""
+    `kept_out.NAME` -> what is pinned; of a source with a list of locations,
+    `sources.NAME.INDEX`."""
     benchmarks: Annotated[
         Benchmarks, Field(exclude_if=lambda found: found.is_empty)
     ] = NO_BENCHMARKS
@@ -100,6 +105,27 @@ class Lock(Value):
     """SHA-256 of the SentencePiece model; null until prepared."""
     tokenizer_identity: str | None = None
     """Digest of what determines the tokenizer's bytes; null until prepared."""
+
+    def keys_of(self, source: str) -> list[str]:
+        """Return the keys of the inputs of a source, given as `sources.NAME`."""
+        return [
+            key for key in self.inputs if key == source or key.startswith(f"{source}.")
+        ]
+
+    def pinned(self, source: str) -> LockedInput:
+        """Return all files of a source, given as `sources.NAME`, by path.
+
+        Raises:
+            KeyError: It is not in the lock.
+        """
+        if source in self.inputs:
+            return self.inputs[source]
+        found = [self.inputs[key] for key in self.keys_of(source)]
+        if not found:
+            raise KeyError(source)
+        files = sorted((file for one in found for file in one.files), key=_path)
+        uri = ", ".join(one.uri for one in found)
+        return LockedInput(uri=uri, dvc="", dvc_hash="", files=tuple(files))
 
     @property
     def paths(self) -> tuple[str, ...]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from fractions import Fraction
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from specs.locations import parse_remote
-from specs.rules import broken, shown
+from specs.rules import Broken, BrokenRules, broken, raise_broken, shown
 
 MAX_COUNT = 2**53 - 1
 """The largest whole number that every JSON reader keeps."""
@@ -120,5 +121,54 @@ Share = Annotated[
 ]
 """A share of a whole, below all of it, as `0.1%` or `0.001`."""
 
+
+def check_locations(value: Any) -> Any:
+    """Check one location, or each of a list.
+
+    >>> check_locations("data/a.txt"), check_locations(["data/a.txt", "data/b/*.txt"])
+    ('data/a.txt', ('data/a.txt', 'data/b/*.txt'))
+    """
+    if isinstance(value, str):
+        if not value:
+            raise broken("must not be empty", "write something")
+        return check_location(value)
+    if not isinstance(value, (list, tuple)):
+        what = f"must be a location, or a list of them, got {shown(value)}"
+        raise broken(what, "write for instance data/*.jsonl")
+    rules = [] if value else [Broken("must hold at least one", "add one")]
+    for index, one in enumerate(value):
+        if not isinstance(one, str) or not one:
+            what = f"must be a location, got {shown(one)}"
+            rules.append(Broken(what, "write for instance data/*.jsonl", (index,)))
+            continue
+        if one in value[:index]:
+            rules.append(Broken(f"is repeated: {one}", "delete it", (index,)))
+        try:
+            check_location(one)
+        except BrokenRules as error:
+            rules += [replace(rule, place=(index,)) for rule in error.broken]
+    raise_broken(rules)
+    return tuple(value)
+
+
 Location = Annotated[str, Field(min_length=1), AfterValidator(check_location)]
 """A path relative to the workspace, or an address with a scheme."""
+
+Locations = Annotated[
+    str | tuple[str, ...],
+    BeforeValidator(check_locations),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "minLength": 1},
+                    "minItems": 1,
+                    "uniqueItems": True,
+                },
+            ]
+        }
+    ),
+]
+"""A location, or a list of them."""

@@ -137,13 +137,13 @@ def _stored(name: str, index: str, lock: Lock, workspace: Path) -> SourceJobs:
 
 
 def _text(name: str, index: str, plan: Plan, lock: Lock, workspace: Path) -> SourceJobs:
-    pinned = lock.inputs.get(plan.input_of(name))
-    if pinned is None:
+    if not lock.keys_of(plan.input_of(name)):
         raise InputError(
             "is in the spec but not in the lock",
             path=f"sources.{name}",
             fix="codemix pin SPEC",
         )
+    pinned = lock.pinned(plan.input_of(name))
     planned = plan.sources[name]
     rules = rules_of(planned)
     files = [[file.path, file.sha256] for file in pinned.files]

@@ -295,6 +295,6 @@ class _Run:
 
 def _default_num_workers(plan: Plan, lock: Lock) -> int:
     assert plan.deduplicate is not None
-    pinned = [lock.inputs[plan.input_of(name)] for name in plan.deduplicate.sources]
+    pinned = [lock.pinned(plan.input_of(name)) for name in plan.deduplicate.sources]
     wanted = sum(source.num_bytes for source in pinned) // BYTES_PER_WORKER
     return max(1, min(len(os.sched_getaffinity(0)), wanted))

@@ -29,7 +29,7 @@ def shards_of(
     """Return the shards of a source, as they are tokenised too."""
     assert plan.deduplicate is not None
     planned = chosen_source(name, plan, lock, workspace)
-    pinned = lock.inputs[plan.input_of(name)]
+    pinned = lock.pinned(plan.input_of(name))
     shards = plan_shards(pinned.files, planned.format)
     return [
         SketchedShard(
