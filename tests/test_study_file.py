@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from specs import schema, study_reference
 from specs.errors import CodemixError, InputError, SpecError
+from specs.study import StudyFile
 from specs.study_file import is_study, load_study
 from specs.study_rules import name_without_seed
 from specs.yaml_reader import read_document
@@ -159,6 +160,13 @@ def test_the_reference_of_studies_is_fresh() -> None:
     assert written == study_reference.study_reference_text(), (
         "run `python -m specs.reference --write`"
     )
+
+
+def test_the_example_in_the_document_is_a_study_file(tmp_path: Path) -> None:
+    text = (TESTS.parent / "docs" / "studies.md").read_text("utf-8")
+    path = tmp_path / "study.yaml"
+    path.write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    StudyFile.model_validate(read_document(path).value)
 
 
 def test_every_key_of_a_study_is_described() -> None:
