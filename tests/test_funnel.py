@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.data_samples import steps_named
 from runtime.documents import Corrupt, Document
 from runtime.funnel import (
     MAX_SAMPLES,
+    Funnel,
     Step,
     agrees,
     build_funnel,
@@ -28,6 +30,7 @@ from runtime.funnel_sampler import (
     rank_text,
 )
 from runtime.store_format import Manifest, SplitRecord
+from specs.errors import InputError
 from specs.plan import PlannedSource
 
 KEY = 2**63 + 5
@@ -236,3 +239,19 @@ def test_steps_that_no_rule_of_the_spec_names_come_behind_those_that_it_names() 
     assert agrees(funnel, manifest(dropped))
     assert not agrees(funnel, manifest({**dropped, "where.x": 1}))
     assert not agrees(funnel, manifest({**dropped, "other.kind": 4}))
+
+
+def test_number_of_a_filter_stands_for_that_filter_alone() -> None:
+    names = [f"filters.{index}.length" for index in range(12)]
+    found = merge_steps([steps_of([(name, name) for name in names])])
+    funnel = Funnel(funnel=1, identity="", source="web", steps=tuple(found.values()))
+
+    def named(name: str) -> set[str]:
+        return {step.name for step in steps_named(funnel, name)}
+
+    assert named("filters.1") == {"filters.1.length"}
+    assert named("filters.11.length") == {"filters.11.length"}
+    assert named("filter") == named("filters") == named("read") == set(names)
+    for name in ("filters.12", "length", ""):
+        with pytest.raises(InputError, match="web has no step"):
+            steps_named(funnel, name)

@@ -53,6 +53,7 @@ def command(
     held-out documents, drops duplicates where the spec says so, and writes one token
     store per source. What is there already is not done again. Where a filter keeps the
     most frequent values of a field, they are counted first, and told at the end.
+    What every rule dropped, and which documents, is told by `codemix data stats`.
     With --engine beam the shards are made by a runner of Apache Beam, whose machines
     see the workspace under the same path; not a byte differs.
     """
