@@ -41,14 +41,19 @@ def test_words_and_solutions_of_questions_are_found(name: str, tmp_path: Path) -
     excluded = read_excluded([questions(tmp_path, HUMANEVAL, MBPP, name=name)])
     # Ten words, however they are written.
     told = "return the VERY first number, of a list that: anybody"
-    assert excluded.reason_against(told, "x = 1") == "excluded n-gram"
+    assert excluded.reason_against(told, "x = 1", "f") == "excluded n-gram"
     assert excluded.found_in(told.removeprefix("return")) is None
     for solution in (
-        "def g(values):\n    'Doc.'\n    s = values[0]\n    return s\n",
+        "def f(values):\n    'Doc.'\n    s = values[0]\n    return s\n",
         "import re\n\ndef f(one, two):\n    return one + two + 3\n",
     ):
-        assert excluded.reason_against("", solution) == "excluded solution"
-    assert excluded.reason_against("", "def f(a, b):\n    return a + b + 4\n") is None
+        assert excluded.reason_against("", solution, "f") == "excluded solution"
+    for solution in (
+        "def f(a, b):\n    return a + b + 4\n",
+        # A helper may be what a question asks for.
+        "def g(a, b):\n    return a + b + 3\n\ndef f(a):\n    return g(a, a)\n",
+    ):
+        assert excluded.reason_against("", solution, "f") is None
 
 
 def test_own_problem_with_the_solution_of_a_question_is_kept_out(

@@ -1,7 +1,7 @@
 """What no problem may hold: words and solutions of benchmark questions.
 
 A file of JSON rows, such as HumanEval's or MBPP's, is taken as questions: no problem
-may share a run of `QUESTION_WORDS` words with any text of a row, nor have a function
+may share a run of `QUESTION_WORDS` words with any text of a row, nor ask for a function
 that is a row's solution, names aside. Any other file has one n-gram a line, all of the
 same number of words. Text and n-grams are compared as lower-case words of letters and
 digits, so punctuation hides nothing.
@@ -53,11 +53,14 @@ class Excluded:
                     return one
         return None
 
-    def reason_against(self, text: str, solution: str) -> str | None:
-        """Return why a problem may not be in a set, or nothing."""
+    def reason_against(self, text: str, solution: str, entry: str) -> str | None:
+        """Return why a problem may not be in a set, or nothing.
+
+        Helpers of a solution don't count: what is even is asked everywhere.
+        """
         if self.found_in(text) is not None:
             return REASONS[0]
-        if self.solutions and self.solutions & set(function_codes(solution)):
+        if self.solutions and self.solutions & set(function_codes(solution, entry)):
             return REASONS[1]
         return None
 
@@ -76,15 +79,19 @@ def ngrams(text: str, length: int) -> Iterator[str]:
         yield " ".join(words[start : start + length])
 
 
-def function_codes(source: str) -> Iterator[str]:
+def function_codes(source: str, entry: str | None = None) -> Iterator[str]:
     r"""Yield digests of the functions of a module, without names and docstrings.
+
+    Args:
+        source: Of the module.
+        entry: Name of the only one that is meant; null: all are.
 
     >>> [one] = function_codes("def f(x): return x + 1")
     >>> [one] == list(function_codes("import re\ndef g(y):\n    return y + 1"))
     True
     """
     for node in ast.parse(source).body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef) and entry in (None, node.name):
             yield same_code(ast.unparse(node))
 
 

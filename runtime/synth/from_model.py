@@ -91,7 +91,7 @@ def write_problem(
     if isinstance(verdict, Refusal):
         return verdict
     document = _document(ask, written, verdict, (first, second))
-    against = excluded.reason_against(document["text"], written.solution)
+    against = excluded.reason_against(document["text"], written.solution, written.entry)
     return document if against is None else Refusal(reason=against)
 
 

@@ -115,7 +115,9 @@ def _attempt(
             refuse(one.index, verdict["reason"])
             continue
         problem = finished(one, verdict, form)
-        against = excluded.reason_against(problem["text"], problem["solution"])
+        against = excluded.reason_against(
+            problem["text"], problem["solution"], problem["entry"]
+        )
         if against is not None:
             refuse(one.index, against)
         else:

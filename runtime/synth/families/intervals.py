@@ -157,7 +157,7 @@ METRICS = {
 POINT_GOALS = {
     "nearest": ("the point that is nearest to {p}, or None if there are no points", "tuple[int, int] | None", "min($xs, key=lambda $x: {m}, default=None)", "best(list(points), {p}, 1)"),
     "farthest": ("the point that is farthest from {p}, or None if there are no points", "tuple[int, int] | None", "max($xs, key=lambda $x: {m}, default=None)", "best(list(points), {p}, -1)"),
-    "within": ("how many points have at most the distance {r} from {p}", "int", "sum({m} <= {r} for $x in $xs)", "len([q for q in points if not far(q, {p}) > {r}])"),
+    "within": ("how many points have a distance of at most {r} from {p}", "int", "sum({m} <= {r} for $x in $xs)", "len([q for q in points if not far(q, {p}) > {r}])"),
     "outside": ("the list of all points, in their original order, that are farther than {r} from {p}", "list[tuple[int, int]]", "[$x for $x in $xs if {m} > {r}]", "[q for q in points if not far(q, {p}) <= {r}]"),
     "sorted": ("the list of all points by growing distance from {p}; points of equal distance keep their order", "list[tuple[int, int]]", "sorted($xs, key=lambda $x: {m})", "order(list(points), {p})"),
     "total": ("the sum of the distances of all points from {p}", "int", "sum({m} for $x in $xs)", "sum([far(q, {p}) for q in points])"),

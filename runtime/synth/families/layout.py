@@ -152,7 +152,7 @@ LONG = {
 }
 WRAP_ENDS = {"lines": ("the list of the lines", "list[str]", "$parts", "lines"), "text": ("a string of the lines, joined by line breaks,", "str", "'\\n'.join($parts)", "chr(10).join(lines)"),
              "count": ("the number of lines", "int", "len($parts)", "sum(1 for _ in lines)"), "longest": ("the length of the longest line (0 for no line)", "int", "max(map(len, $parts), default=0)", "sorted([0] + [len(t) for t in lines])[-1]"),
-             "last": ("the last line, or an empty string if there is none", "str", "$parts[-1] if $parts else ''", "([''] + lines)[-1]")}  # fmt: skip
+             "last": ("the last line, or an empty string if there is none,", "str", "$parts[-1] if $parts else ''", "([''] + lines)[-1]")}  # fmt: skip
 
 
 def _wrap(core: Core, draws: Draws) -> Draft:
