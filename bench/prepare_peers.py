@@ -60,6 +60,7 @@ def codemix(folder: Path) -> Pass:
         num_shards=1,
         order_key="1",
         sample_key="1",
+        location=None,
         workspace=str(folder),
         folder=out,
         tokenizer=str(folder / MODEL),

@@ -30,6 +30,7 @@ from runtime.source_reader import Kept, Tally, read_shard
 from runtime.splits import SPLITS
 from runtime.store_format import ShardRecord, ShardResult
 from runtime.store_sharing import put_shard
+from runtime.text_encoder import text_encoder
 from runtime.worker_process import Handler, Report
 
 SPLIT = "all"
@@ -173,12 +174,13 @@ def _task(job: ShardJob) -> seqio.Task:
 
 def _tokenise(dataset: tf.data.Dataset, output_features: Any) -> tf.data.Dataset:
     """Turn texts (B) into tokens, ragged (B, tokens)."""
-    model = output_features["targets"].vocabulary.tokenizer
+    vocabulary = output_features["targets"].vocabulary
+    encode_text = text_encoder(vocabulary.sp_model, vocabulary.tokenizer)
 
     def encode(texts: Any) -> tuple[Any, Any]:
-        found = [model.encode_as_numpy(text) for text in texts]
+        found = [encode_text(text) for text in texts]
         lengths = np.array([len(tokens) for tokens in found], np.int64)
-        return np.concatenate(found).astype(np.int32, copy=False), lengths
+        return np.concatenate(found), lengths
 
     def tokenise(example: dict[str, tf.Tensor]) -> dict[str, tf.RaggedTensor]:
         tokens, lengths = tf.numpy_function(
