@@ -28,6 +28,7 @@ COMMANDS = {
     "batch": "Show what the model sees at one step.",
     "run": "Train, score and record the experiment of a spec.",
     "study": "Run the specs of a folder, each shared stage once.",
+    "report": "Show what a study found, with intervals, claims and sources.",
     "diff": "Say how specs, entries and bundles differ, in meaning.",
     "eval": "Score a checkpoint with suites of one's choice, or again.",
     "ledger": "Read, check and deliver what was recorded.",

@@ -75,7 +75,9 @@ def test_a_single_seed_borrows_the_deviation_of_its_neighbours() -> None:
     found = difference(study, "a", "b", "loss")
     # (0.02 / 1 * 1 + 0.01 * 2) / 3 is the pooled variance.
     pooled = (0.02 + 2 * 0.01) / 3
-    assert found.over_seeds == pytest.approx((pooled + 0.02 / 2) ** 0.5, rel=1e-9)
+    assert found.over_seeds == pytest.approx((pooled + pooled / 2) ** 0.5, rel=1e-9)
+    # One estimate of three degrees, however often it is used.
+    assert found.degrees == 3
 
 
 def test_a_mean_of_scores_is_the_mean_of_its_parts() -> None:

@@ -34,18 +34,24 @@ class Evidence:
         return one if isinstance(one, Measured) else None
 
 
-def gather(study: Study, ledger: Ledger) -> Evidence:
+def gather(
+    study: Study, ledger: Ledger, entries: Mapping[str, str] | None = None
+) -> Evidence:
     """Read the scores of a study.
 
-    Of several completed runs of one spec, which may have had other data, the last one
-    counts.
+    Args:
+        study: The study.
+        ledger: Has its runs.
+        entries: Experiment -> digest of its entry. None: its last completed run; others
+            may have had other data.
 
     Raises:
         CheckFailed: A document was changed since it was recorded.
         InputError: One is missing.
     """
     experiments = {one.name: one for _, one in study.experiments}
-    entries = _entries(experiments.values(), ledger)
+    if entries is None:
+        entries = _entries(experiments.values(), ledger)
     points = study.points
     reader = PointReader(ledger, entries, points)
     return Evidence(

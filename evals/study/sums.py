@@ -64,6 +64,8 @@ class Sum:
     """Of freedom, of both together; None where neither is known."""
     seeds: tuple[tuple[int, Deviation], ...]
     """Per point: its seeds, and how much its part of the sum varies between them."""
+    is_pooled: bool
+    """Whether one estimate stands for the deviations of all points."""
     question_degrees: int
 
     @property
@@ -98,6 +100,7 @@ class Sum:
         questions = self.over_questions or 0.0
 
         def is_enough(number: int) -> bool:
+            # With so many seeds each point has a deviation of its own.
             parts = [(one.value**2 / number, number - 1) for _, one in self.seeds]
             if questions:
                 parts.append((questions**2, self.question_degrees))
@@ -136,24 +139,23 @@ class Summing:
         """
         parts = list(self._parts(cells))
         over_questions, question_degrees = _over_questions(parts)
-        seeds = self._seeds(parts)
-        over_seeds = None
-        if seeds is not None:
-            over_seeds = math.sqrt(
-                math.fsum(one.value**2 / number for number, one in seeds)
-            )
-        squares = [] if seeds is None else seeds
-        of_freedom = [(one.value**2 / number, one.degrees) for number, one in squares]
+        seeds, is_pooled = self._seeds(parts)
+        squares = [(one.value**2 / number, one.degrees) for number, one in seeds]
+        total = math.fsum(square for square, _ in squares)
+        if is_pooled:
+            # One estimate, used several times, has its degrees of freedom once.
+            squares = [(total, min(degrees for _, degrees in squares))]
         if over_questions is not None:
-            of_freedom.append((over_questions**2, question_degrees))
-        of_freedom = [one for one in of_freedom if one[0] > 0]
+            squares.append((over_questions**2, question_degrees))
+        squares = [one for one in squares if one[0] > 0]
         value = math.fsum(part.weight * part.measured.value for part in parts)
         return Sum(
             value=value + constant,
             over_questions=over_questions,
-            over_seeds=over_seeds,
-            degrees=satterthwaite(of_freedom) if of_freedom else None,
-            seeds=tuple(seeds or ()),
+            over_seeds=math.sqrt(total) if seeds else None,
+            degrees=satterthwaite(squares) if squares else None,
+            seeds=tuple(seeds),
+            is_pooled=is_pooled,
             question_degrees=question_degrees,
         )
 
@@ -171,29 +173,22 @@ class Summing:
             if weight:
                 yield Part(weight, found)
 
-    def _seeds(self, parts: Sequence[Part]) -> list[tuple[int, Deviation]] | None:
-        """Return per point its seeds and its deviation; None: one is unknown."""
-        found = []
-        for point in dict.fromkeys(part.measured.point for part in parts):
-            own = [part for part in parts if part.measured.point == point]
-            deviation = self._deviation(own)
-            if deviation is None:
-                return None
-            found.append((min(len(one.measured.runs) for one in own), deviation))
-        return found
+    def _seeds(self, parts: Sequence[Part]) -> tuple[list[tuple[int, Deviation]], bool]:
+        """Return per point its seeds and its deviation, and whether that is pooled."""
+        points = [
+            [part for part in parts if part.measured.point == point]
+            for point in dict.fromkeys(part.measured.point for part in parts)
+        ]
+        numbers = [min(len(one.measured.runs) for one in own) for own in points]
+        own = [_own_deviation(one) for one in points]
+        is_pooled = None in own
+        chosen = [self._pooled_deviation(one) for one in points] if is_pooled else own
+        known = [one for one in chosen if one is not None]
+        if len(known) < len(points):
+            return [], False
+        return list(zip(numbers, known, strict=True)), is_pooled
 
-    def _deviation(self, parts: Sequence[Part]) -> Deviation | None:
-        runs = [{run.seed: run.value for run in one.measured.runs} for one in parts]
-        shared = sorted(set.intersection(*(set(one) for one in runs)))
-        if len(shared) > 1:
-            values = [
-                math.fsum(
-                    part.weight * one[seed]
-                    for part, one in zip(parts, runs, strict=True)
-                )
-                for seed in shared
-            ]
-            return Deviation(_deviation_of(values), len(values) - 1)
+    def _pooled_deviation(self, parts: Sequence[Part]) -> Deviation | None:
         pooled = [self._deviations.get(one.measured.score) for one in parts]
         known = [one for one in pooled if one is not None]
         if len(known) < len(pooled):
@@ -206,6 +201,21 @@ class Summing:
             ),
             min(one.degrees for one in known),
         )
+
+
+def _own_deviation(parts: Sequence[Part]) -> Deviation | None:
+    """Return how much the part of one point varies between its own seeds."""
+    runs = [{run.seed: run.value for run in one.measured.runs} for one in parts]
+    shared = sorted(set.intersection(*(set(one) for one in runs)))
+    if len(shared) < 2:
+        return None
+    values = [
+        math.fsum(
+            part.weight * one[seed] for part, one in zip(parts, runs, strict=True)
+        )
+        for seed in shared
+    ]
+    return Deviation(_deviation_of(values), len(values) - 1)
 
 
 def leaves(name: str, scores: Mapping[str, StudyScore]) -> list[tuple[float, str]]:
@@ -222,19 +232,24 @@ def leaves(name: str, scores: Mapping[str, StudyScore]) -> list[tuple[float, str
 
 def _pooled(evidence: Evidence) -> dict[str, Deviation]:
     """Return score -> its deviation between seeds, over all points with several."""
-    squares: dict[str, list[tuple[float, int]]] = {}
+    squares: dict[str, dict[frozenset[str], list[float]]] = {}
     for measured in evidence.found.values():
         if isinstance(measured, Measured) and len(measured.runs) > 1:
-            values = [run.value for run in measured.runs]
-            square = _deviation_of(values) ** 2 * (len(values) - 1)
-            squares.setdefault(measured.score, []).append((square, len(values) - 1))
-    return {
-        score: Deviation(
-            math.sqrt(math.fsum(one for one, _ in found) / sum(n for _, n in found)),
-            sum(n for _, n in found),
-        )
-        for score, found in squares.items()
-    }
+            deviation = _deviation_of([run.value for run in measured.runs])
+            runs = frozenset(run.entry for run in measured.runs)
+            of_score = squares.setdefault(measured.score, {})
+            of_score.setdefault(runs, []).append(deviation**2)
+    return {score: _pool(found) for score, found in squares.items()}
+
+
+def _pool(found: Mapping[frozenset[str], Sequence[float]]) -> Deviation:
+    """Pool variances; points of the same runs, at other stages, count as one."""
+    degrees = sum(len(runs) - 1 for runs in found)
+    total = math.fsum(
+        math.fsum(squares) / len(squares) * (len(runs) - 1)
+        for runs, squares in found.items()
+    )
+    return Deviation(math.sqrt(total / degrees), degrees)
 
 
 def _deviation_of(values: Sequence[float]) -> float:

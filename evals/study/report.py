@@ -1,0 +1,229 @@
+"""Making the report of a study: its scores with intervals, its claims, its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from evals.study.evidence import Evidence, gather
+from evals.study.measured import Measured
+from evals.study.reported import (
+    ReportedCell,
+    ReportedEntry,
+    ReportedExpectation,
+    ReportedPoint,
+    ReportedRun,
+    ReportedScore,
+    StudyReport,
+)
+from evals.study.sums import NotKnown, Sum, Summing, leaves
+from evals.study.verdicts import CONFIDENCE, judge
+from ledger.entry import Entry
+from ledger.store import Ledger
+from specs.claims import Cell as Place
+from specs.experiment import Experiment
+from specs.plan import Plan
+from specs.study_loaded import Study, StudyPoint
+
+
+def report_of(
+    study: Study,
+    ledger: Ledger,
+    *,
+    entries: Mapping[str, str] | None = None,
+    baseline: str | None = None,
+) -> tuple[StudyReport, Evidence]:
+    """Gather and judge all that a study asks for.
+
+    Args:
+        study: The study.
+        ledger: Has its runs.
+        entries: Experiment -> digest of its entry; None: the last completed runs.
+        baseline: Name of a point; None: the study's own.
+
+    Raises:
+        CheckFailed: A document was changed since it was recorded.
+        InputError: One is missing.
+    """
+    evidence = gather(study, ledger, entries)
+    summing = Summing(evidence)
+    base = baseline or study.baseline
+    points = tuple(_points(study, evidence, base, ledger))
+    report = StudyReport(
+        name=study.name,
+        description=study.file.description,
+        points=points,
+        scores=tuple(
+            ReportedScore(
+                name=name,
+                label=score.label or name,
+                unit=score.unit,
+                better=score.better,
+            )
+            for name, score in study.scores.items()
+        ),
+        cells=tuple(
+            _cell(point.name, score, base, evidence, summing)
+            for point in points
+            for score in study.scores
+        ),
+        expected=tuple(
+            ReportedExpectation(
+                point=one.point,
+                score=one.score,
+                value=one.value,
+                kind=one.kind,
+                source=one.source,
+                reading_error=one.reading_error,
+            )
+            for one in study.expected
+        ),
+        claims=tuple(judge(one, evidence, summing) for one in study.claims),
+        entries=tuple(_entries(evidence, ledger)),
+    )
+    return report, evidence
+
+
+def _points(
+    study: Study, evidence: Evidence, baseline: str | None, ledger: Ledger
+) -> Iterator[ReportedPoint]:
+    for name, point in study.points.items():
+        yield ReportedPoint(
+            name=name,
+            label=point.label,
+            experiment=point.experiments[0],
+            stage=point.stage,
+            is_baseline=name == baseline,
+            runs=tuple(_runs(point, evidence, ledger)),
+            num_wanted=len(point.experiments),
+        )
+
+
+def _runs(
+    point: StudyPoint, evidence: Evidence, ledger: Ledger
+) -> Iterator[ReportedRun]:
+    for experiment in point.experiments:
+        if experiment not in evidence.entries:
+            continue
+        digest = evidence.entries[experiment]
+        entry = ledger.read(digest)
+        assert isinstance(entry, Entry)
+        yield ReportedRun(
+            entry=digest,
+            name=experiment,
+            seed=Experiment.model_validate(entry.spec).seed,
+            step=entry.stages[point.stage_index].stop_step,
+        )
+
+
+def _cell(
+    point: str,
+    score: str,
+    baseline: str | None,
+    evidence: Evidence,
+    summing: Summing,
+) -> ReportedCell:
+    scores = evidence.study.scores
+    here = Place(point=point, score=score)
+    try:
+        total = summing.sum_of([(1.0, here)])
+    except NotKnown as error:
+        return _unknown(point, score, str(error))
+    measured = [
+        one
+        for _, leaf in leaves(score, scores)
+        if (one := evidence.measured(point, leaf)) is not None
+    ]
+    low, high = _bounds(total, is_share=scores[score].unit == "percent")
+    against = _against(here, baseline, summing) if baseline != point else None
+    base = total.value - against.value if against is not None else None
+    against_low, against_high = (
+        (None, None) if against is None else _bounds(against, is_share=False)
+    )
+    return ReportedCell(
+        point=point,
+        score=score,
+        value=total.value,
+        low=low,
+        high=high,
+        basis=total.basis,
+        num_seeds=min(len(one.runs) for one in measured),
+        against_baseline=None if against is None else against.value,
+        against_low=against_low,
+        against_high=against_high,
+        relative=None if against is None or not base else against.value / base,
+        sources=_sources(measured),
+        why="",
+    )
+
+
+def _against(here: Place, baseline: str | None, summing: Summing) -> Sum | None:
+    if baseline is None:
+        return None
+    there = Place(point=baseline, score=here.score)
+    try:
+        return summing.sum_of([(1.0, here), (-1.0, there)])
+    except NotKnown:
+        return None
+
+
+def _bounds(total: Sum, *, is_share: bool) -> tuple[float | None, float | None]:
+    found = total.interval(CONFIDENCE)
+    if found is None:
+        return None, None
+    low, high = found
+    # No share of questions is below none of them or above all.
+    return (max(low, 0.0), min(high, 100.0)) if is_share else (low, high)
+
+
+def _sources(measured: Sequence[Measured]) -> tuple[str, ...]:
+    return tuple(
+        dict.fromkeys(
+            source for one in measured for run in one.runs for source in run.sources
+        )
+    )
+
+
+def _unknown(point: str, score: str, why: str) -> ReportedCell:
+    return ReportedCell(
+        point=point,
+        score=score,
+        value=None,
+        low=None,
+        high=None,
+        basis=None,
+        num_seeds=0,
+        against_baseline=None,
+        against_low=None,
+        against_high=None,
+        relative=None,
+        sources=(),
+        why=why,
+    )
+
+
+def _entries(evidence: Evidence, ledger: Ledger) -> Iterator[ReportedEntry]:
+    for name, digest in evidence.entries.items():
+        entry = ledger.read(digest)
+        assert isinstance(entry, Entry)
+        yield ReportedEntry(
+            entry=digest,
+            name=name,
+            spec_digest=entry.spec_digest,
+            lock_digest=entry.lock.sha256,
+            weights_digest=entry.weights_digest,
+            codemix=entry.code.codemix,
+            determinism=entry.determinism,
+            num_steps=entry.num_steps,
+            realised_tokens=realised_tokens(entry, ledger),
+        )
+
+
+def realised_tokens(entry: Entry, ledger: Ledger) -> dict[str, int]:
+    """Return source -> tokens that a run was trained on, by its plan."""
+    plan = Plan.model_validate(ledger.objects.get_json(entry.plan))
+    found: dict[str, int] = {}
+    for stage in plan.stages:
+        for source, sequences in sorted(stage.sequences.items()):
+            tokens = sequences * stage.sequence_length
+            found[source] = found.get(source, 0) + tokens
+    return found

@@ -1,0 +1,139 @@
+"""Writing a study's report into a file, as whatever its name ends in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from evals.study.own_study import study_of_entries
+from evals.study.page import report_page
+from evals.study.report import report_of
+from evals.study.reported import StudyReport
+from evals.study.tables import report_csv, report_markdown
+from ledger.store import Ledger
+from specs.atomic import write_atomically
+from specs.errors import InputError
+from specs.names import did_you_mean
+from specs.study_file import is_study, load_study
+from specs.study_loaded import Study
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+PRINT_SECONDS = 120
+
+Write = Callable[[StudyReport, Study, Ledger], bytes]
+
+
+def report(
+    operands: Sequence[str],
+    workspace: Path,
+    *,
+    output: Path | None = None,
+    baseline: str | None = None,
+) -> StudyReport:
+    """Make the report of a study, or of entries, and write it.
+
+    Args:
+        operands: A folder, study or spec; or entries.
+        workspace: Has the ledger.
+        output: Its suffix says how: .html, .md, .csv, .json, .pdf; None: written
+            nowhere.
+        baseline: Name of a point; None: the study's own.
+
+    Raises:
+        CheckFailed: A document was changed since it was recorded.
+        InputError: There is no such entry, point or suffix, or nothing prints a page.
+        SpecError: The study or one of its specs is wrong.
+    """
+    write = _writer(output) if output is not None else None
+    ledger = Ledger(workspace / ".codemix" / "ledger")
+    study, entries = _study(operands, ledger)
+    if baseline is not None and baseline not in study.points:
+        hint = did_you_mean(baseline, list(study.points))
+        raise InputError(
+            f"there is no point {baseline!r} in the study",
+            fix=hint or f"name one of {', '.join(study.points)}",
+        )
+    found, _ = report_of(study, ledger, entries=entries, baseline=baseline)
+    if write is not None and output is not None:
+        write_atomically(output, write(found, study, ledger))
+    return found
+
+
+def _study(
+    operands: Sequence[str], ledger: Ledger
+) -> tuple[Study, dict[str, str] | None]:
+    path = Path(operands[0])
+    if len(operands) == 1 and path.exists() and (is_study(path) or path.is_file()):
+        return load_study(path), None
+    return study_of_entries(operands, ledger)
+
+
+def _html(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+    return report_page(found, study, ledger).encode()
+
+
+def _json(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+    text = json.dumps(found.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
+    return f"{text}\n".encode()
+
+
+def _markdown(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+    return report_markdown(found).encode()
+
+
+def _csv(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+    return report_csv(found).encode()
+
+
+def _pdf(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+    """Print the page with a browser that is installed.
+
+    Raises:
+        InputError: There is none, or it can't print.
+    """
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        raise InputError(
+            "printing a page takes a browser, and there is none of "
+            f"{', '.join(BROWSERS)}",
+            fix="install chromium, or write .html and print that",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        page, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
+        page.write_bytes(_html(found, study, ledger))
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu"]
+        command += [f"--user-data-dir={folder}/profile", "--no-pdf-header-footer"]
+        command += [f"--print-to-pdf={printed}", page.as_uri()]
+        try:
+            subprocess.run(
+                command, capture_output=True, timeout=PRINT_SECONDS, check=True
+            )
+            return printed.read_bytes()
+        except (OSError, subprocess.SubprocessError) as error:
+            raise InputError(
+                f"{Path(browser).name} could not print the page: {error}",
+                fix="write .html and print that",
+            ) from error
+
+
+WRITERS: dict[str, Write] = {
+    ".html": _html,
+    ".md": _markdown,
+    ".csv": _csv,
+    ".json": _json,
+    ".pdf": _pdf,
+}
+
+
+def _writer(output: Path) -> Write:
+    if output.suffix.lower() not in WRITERS:
+        raise InputError(
+            f"nothing says how to write {output.suffix or 'a file without suffix'}",
+            file=str(output),
+            fix=f"end its name in one of {' '.join(WRITERS)}",
+        )
+    return WRITERS[output.suffix.lower()]
