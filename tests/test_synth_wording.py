@@ -38,10 +38,10 @@ def made() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def drafts() -> list[tuple[str, Draft]]:
-    """Sixty drafts of every family, as far as their cores make sense."""
+    """Thirty drafts of every family, as far as their cores make sense."""
     found = []
     for family in FAMILIES:
-        for draw in range(60):
+        for draw in range(30):
             core = family.core(Draws(draw).below(family.size))
             try:
                 found.append((family.name, family.build(core, Draws(draw))))

@@ -153,6 +153,28 @@ def test_model_that_dies_midway_is_told_and_gone_on_with(tmp_path: Path) -> None
     assert contents(tmp_path / "cut") == contents(tmp_path / "straight")
 
 
+def test_interruption_stops_the_calls_and_loses_nothing(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    commission = Commission(writer=writer(), count=10, seed=1, sandbox="process")
+    with writer_server() as server:
+        with pytest.raises(KeyboardInterrupt):
+            write_set(
+                tmp_path / "cut",
+                commission,
+                client=server.client(commission.writer),
+                moved=interrupt,
+            )
+        asked = len(server.requests)
+        assert asked < 20
+        kept = len(list((tmp_path / "cut" / "exchanges").rglob("*.json")))
+        assert kept == asked
+        have_written(tmp_path / "cut", server, count=10)
+        assert len(server.requests) == 20
+
+
 def test_budget_ends_the_asking_and_a_larger_one_goes_on(tmp_path: Path) -> None:
     with writer_server() as server:
         have_written(tmp_path / "straight", server, count=9)
