@@ -147,8 +147,8 @@ def test_an_experiment_that_fails_stops_only_what_waits_for_it(
     assert states.pop("steeper") == "blocked"
     assert set(states.values()) == {"done"}
     failed = next(one for one in told["jobs"] if one["job"] == "steep")
-    assert "is not finite" in failed["reason"]
-    assert "is not finite" in (folder / failed["log"]).read_text()
+    assert "not finite" in failed["reason"]
+    assert failed["reason"] in (folder / failed["log"]).read_text()
     assert "steeper  blocked by steep" in stderr
     found = entries_of(folder, told)
     assert set(found) == {"beta", "gamma"}
