@@ -26,7 +26,9 @@ def declared_identities(
         lock: With its stores and tokenizer, once prepared: then their bytes count
             instead of how the spec names them.
     """
-    known = lock if lock is not None and lock.stores else _declared(experiment, plan)
+    known = (
+        lock if lock is not None and lock.stores else declared_lock(experiment, plan)
+    )
     # What of the machine decides bits is the same for both; what is promised is not.
     return stage_identities(plan, known, {"determinism": plan.determinism})
 
@@ -40,7 +42,7 @@ def kept_once(experiment: Experiment, plan: Plan, name: str) -> list[object]:
     return [plan.deduplicate.rule(), documents]
 
 
-def _declared(experiment: Experiment, plan: Plan) -> Lock:
+def declared_lock(experiment: Experiment, plan: Plan) -> Lock:
     """Stand in for a lock: every digest is one of words."""
     documents = {
         name: _documents_of(experiment, plan, name) for name in experiment.sources

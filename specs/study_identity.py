@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from specs.apportion import source_shares
-from specs.canonical import digest_of
+from specs.declared import declared_lock
 from specs.experiment import Experiment
 from specs.identity import stage_identities
-from specs.lock import Lock, LockedStore
+from specs.lock import Lock
 from specs.plan import Plan
-from specs.version import VERSION
 
 
 def planned_identities(
@@ -38,47 +36,10 @@ def planned_identities(
     if plan.determinism == "fast":
         # Nothing is promised of its bits, so no other experiment takes them over.
         promise["experiment"] = experiment.name
-    return stage_identities(plan, lock or _defined(experiment, plan), promise)
+    return stage_identities(plan, lock or declared_lock(experiment, plan), promise)
 
 
 def is_prepared(plan: Plan, lock: Lock) -> bool:
     """Whether a lock has what decides the bits of every stage of a plan."""
     drawn = {name for stage in plan.stages for name in stage.sequences}
     return lock.tokenizer_sha256 is not None and drawn <= set(lock.stores)
-
-
-def _defined(experiment: Experiment, plan: Plan) -> Lock:
-    """Make a lock of definitions."""
-    sources = {name: _source(experiment, plan, name) for name in plan.sources}
-    training = experiment.tokenizer.train
-    shares = source_shares(training.mixture, experiment.mixtures) if training else {}
-    tokenizer = {
-        "file": experiment.tokenizer.file,
-        "vocab_size": experiment.tokenizer.vocab_size,
-        "sample_bytes": training.sample_bytes if training else None,
-        "shares": {name: str(share) for name, share in shares.items()},
-        "sources": {name: sources[name] for name in shares},
-    }
-    stores = {
-        name: digest_of({"source": name, "rules": rules, "tokenizer": tokenizer})
-        for name, rules in sources.items()
-    }
-    return Lock(
-        lock=1,
-        codemix=VERSION,
-        inputs={},
-        stores={
-            name: LockedStore(
-                identity=one, manifest_sha256=one, train_tokens=0, heldout_tokens=0
-            )
-            for name, one in stores.items()
-        },
-        tokenizer_sha256=digest_of(tokenizer),
-    )
-
-
-def _source(experiment: Experiment, plan: Plan, name: str) -> dict[str, Any]:
-    rules = plan.sources[name].to_json()
-    # How often documents may be gone through changes none of them.
-    del rules["max_epochs"]
-    return {"uri": experiment.sources[name].uri, **rules}

@@ -77,6 +77,8 @@ def test_stages_of_one_definition_are_one_stage_whatever_their_names() -> None:
         (text_source(uri="u.jsonl"), False),
         (text_source(filters=[{"filter": "length", "min_chars": 9}]), False),
         (text_source(holdout=0.01), False),
+        (text_source(uri=["t.jsonl", "more.jsonl"]), False),
+        ({"deduplicate": {"sources": ["text", "web"]}}, False),
         (tokenizer(file="other.model"), False),
         (tokenizer(train={"mixture": {"text": 1}}), False),
         ({"batch": {"sequences": 8, "length": 16, "lane": 2}}, False),

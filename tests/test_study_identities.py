@@ -34,6 +34,7 @@ VARIATIONS: dict[str, dict[str, Any]] = {
     "often": {"sources": {"prose": {**PROSE, "max_epochs": 2}, "code": CODE}},
     "filtered": {"sources": {"prose": LONG, "code": CODE}},
     "held": {"sources": {"prose": {**PROSE, "holdout": "20%"}, "code": CODE}},
+    "once": {"deduplicate": {"sources": ["prose"]}},
     "tokenizer": {"tokenizer": {"vocab_size": 320, "train": TRAINED}},
 }
 

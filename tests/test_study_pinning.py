@@ -55,7 +55,7 @@ def made(experiment: Any, plan: Any, lock: Lock, *_: Any, **__: Any) -> Lock:
     stores = {
         name: LockedStore(
             identity="a" * 64,
-            manifest_sha256=lock.inputs[f"sources.{name}"].files[0].sha256,
+            manifest_sha256=lock.pinned(f"sources.{name}").files[0].sha256,
             train_tokens=10**6,
             heldout_tokens=0,
         )
@@ -136,6 +136,24 @@ def test_a_spec_that_names_more_is_pinned_for_that_alone(
     locks = ready().locks
     assert pinned == [["data/web.jsonl"]]
     assert locks["c"].inputs == study.locks["a"].inputs
+
+
+def test_lists_of_locations_are_not_mixed_up(
+    folder: Path, pinned: list[list[str]]
+) -> None:
+    # One list's third location is the first of another one.
+    lists = {"a": ["web", "more"], "b": ["more", "text", "web"]}
+    for name, files in lists.items():
+        spec = json.loads(Path(f"study/{name}.yaml").read_text())
+        spec["sources"]["web"] = {"uri": [f"data/{one}.jsonl" for one in files]}
+        spec["sources"]["text"] = WEB
+        Path(f"study/{name}.yaml").write_text(json.dumps(spec))
+    locks = ready().locks
+    for name, files in lists.items():
+        found = [locks[name].inputs[f"sources.web.{at}"] for at in range(len(files))]
+        assert [one.files[0].path for one in found] == [
+            f"data/{one}.jsonl" for one in files
+        ]
 
 
 def test_what_is_missing_is_told_for_all_experiments(folder: Path) -> None:

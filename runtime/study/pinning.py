@@ -22,6 +22,9 @@ from specs.lock import Lock, LockedInput
 from specs.study_graph import Member
 from specs.version import VERSION
 
+Group = tuple[Input, ...]
+"""The locations of a source, or one other input."""
+
 
 def ready_locks(
     members: Sequence[Member],
@@ -81,12 +84,13 @@ def _pinned(
 ) -> dict[str, Lock]:
     """Return locks that pin everything; only what no lock has is pinned now."""
     wanted: dict[str, tuple[Input, ...]] = {}
-    missing: dict[Input, None] = {}
+    missing: dict[Group, None] = {}
     for member in members:
         inputs = inputs_of(member.experiment, asked[member.name])
         wanted[member.name] = inputs
         lock = kept.get(member.name)
-        missing |= dict.fromkeys(one for one in inputs if not _has(lock, one))
+        groups = _groups(one for one in inputs if not _has(lock, one))
+        missing |= dict.fromkeys(groups)
     found: dict[Input, LockedInput] = {}
     problems: list[Problem] = []
     for group in _rounds(list(missing)):
@@ -115,16 +119,34 @@ def _has(lock: Lock | None, wanted: Input) -> bool:
     return pinned is not None and pinned.uri == wanted.uri
 
 
-def _rounds(inputs: list[Input]) -> list[list[Input]]:
-    """Share inputs out so that each name means one thing in each round."""
-    rounds: list[dict[str, Input]] = []
+def _groups(inputs: Iterable[Input]) -> list[Group]:
+    """Put the locations of a source together, and leave every other input alone."""
+    groups: dict[str, list[Input]] = {}
     for one in inputs:
-        place = next((some for some in rounds if one.key not in some), None)
+        groups.setdefault(_name_of(one), []).append(one)
+    return [tuple(group) for group in groups.values()]
+
+
+def _rounds(groups: Iterable[Group]) -> list[list[Input]]:
+    """Share inputs out so that each name means one thing in each round."""
+    rounds: list[dict[str, Group]] = []
+    for group in groups:
+        name = _name_of(group[0])
+        place = next((some for some in rounds if name not in some), None)
         if place is None:
             place = {}
             rounds.append(place)
-        place[one.key] = one
-    return [list(some.values()) for some in rounds]
+        place[name] = group
+    return [[one for group in some.values() for one in group] for some in rounds]
+
+
+def _name_of(one: Input) -> str:
+    """Return `sources.NAME`, also of a source's second location.
+
+    >>> _name_of(Input("sources.web.1", "data/b.jsonl", "auto"))
+    'sources.web'
+    """
+    return ".".join(one.key.split(".")[:2])
 
 
 def _lock(
