@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from value_cases import TOP_TWO, pinned, rows_of, write_rows
 
-from runtime import choosing, shards
+from runtime import engines, shards
 from runtime.choices import choice_path, choices_of, chosen_source
 from runtime.choosing import make_choices
 from runtime.documents import Rows
@@ -38,7 +38,7 @@ REASON = "filters.0.top_values"
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no processes."""
-    monkeypatch.setattr(choosing, "WorkerPool", HerePool)
+    monkeypatch.setattr(engines, "WorkerPool", HerePool)
 
 
 def found_of(choice: Choice) -> list[tuple[Any, int]]:
@@ -164,7 +164,7 @@ def test_any_number_of_workers_and_files_chooses_the_same(tmp_path: Path) -> Non
 COUNT = """
 import sys
 from pathlib import Path
-from runtime import choosing, shards
+from runtime import engines, shards
 from runtime.choosing import make_choices
 from runtime.watched import WatchedFiles
 from specs.loading import load_experiment, load_lock, lock_path

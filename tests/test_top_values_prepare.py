@@ -16,7 +16,7 @@ from value_cases import TOP_TWO, rows_of, write_rows
 
 from evals.contamination import collect
 from evals.contamination.find import look_for_questions
-from runtime import choosing
+from runtime import engines
 from runtime.funnel import funnel_path
 from runtime.funnels import open_funnels
 from runtime.pin import pin
@@ -143,7 +143,7 @@ def test_questions_are_looked_for_in_what_is_chosen(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(choosing, "WorkerPool", HerePool)
+    monkeypatch.setattr(engines, "WorkerPool", HerePool)
     monkeypatch.setattr(collect, "WorkerPool", HerePool)
     workspace = copied(prepared[0], tmp_path)
     question = "Which river did the old ferryman cross by night, and for whom?"
