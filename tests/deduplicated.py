@@ -116,7 +116,7 @@ class Sources:
             for split in ("heldout", "train"):
                 for n, file in enumerate(self.texts[name]):
                     for number, text in enumerate(file, start=1):
-                        if splitter.split_of(text.encode()) == split:
+                        if text and splitter.split_of(text.encode()) == split:
                             place = (f"data/{name}/{n}.jsonl", number)
                             yield split, name, place, text
 

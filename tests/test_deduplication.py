@@ -192,6 +192,29 @@ def test_killed_and_resumed_writes_the_same_bytes(tmp_path: Path, pattern: str) 
     assert files_of(killed) == files_of(straight)
 
 
+def test_partitions_make_no_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = mixed_texts(60)
+    for parts in (1, 3):
+        monkeypatch.setattr(
+            "runtime.deduplication.run.num_partitions", lambda _, parts=parts: parts
+        )
+        Sources(tmp_path / str(parts), texts, RULE).deduplicate()
+    assert files_of(tmp_path / "1") == files_of(tmp_path / "3")
+
+
+@pytest.mark.parametrize("texts", [[], [""], ["one"], ["...", "...", "?"]])
+def test_sources_of_next_to_nothing_are_no_special_case(
+    tmp_path: Path, texts: list[str]
+) -> None:
+    found = {"web": [texts], "text": [["a b c"]]}
+    sources = Sources(tmp_path, found, RULE, holdout=0)
+    sources.deduplicate()
+    assert sources.dropped("web") == sources.expected()["web"]
+    assert sources.dropped("text") == {}
+
+
 def test_a_boilerplate_text_does_not_go_quadratic(tmp_path: Path) -> None:
     rng = random.Random(3)
     licence = rng.choices(WORDS, k=200)

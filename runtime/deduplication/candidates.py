@@ -60,6 +60,12 @@ class Candidates:
         )
         return self.ranks_C[start:stop]
 
+    def num_within(self, first_cluster: int, stop_cluster: int) -> int:
+        """Count the candidates in a range of clusters."""
+        is_within = self.clusters_C >= first_cluster
+        is_within &= self.clusters_C < stop_cluster
+        return int(np.count_nonzero(is_within))
+
     def cluster_ranges(self) -> list[tuple[int, int]]:
         """Divide the clusters into ranges of about `DOCUMENTS_PER_JOB` documents."""
         if not self.num_clusters:

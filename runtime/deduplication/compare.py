@@ -55,6 +55,8 @@ class CompareJob(Value):
     first_cluster: int
     stop_cluster: int
     threshold: str
+    num_documents: int
+    """Of these clusters, to tell how far the work is."""
     path: str
     """Where what is dropped goes."""
 

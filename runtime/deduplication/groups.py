@@ -19,7 +19,7 @@ from specs.base import Value
 
 # N documents of all sources, M members of all groups, G groups
 
-DOCUMENTS_PER_PARTITION = 2**23
+DOCUMENTS_PER_PARTITION = 2**21
 """A job takes about 60 bytes for each."""
 
 

@@ -8,7 +8,6 @@ the number of workers nor an interruption changes a byte.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -24,6 +23,7 @@ from runtime.deduplication.compare import DROPPED, CompareJob
 from runtime.deduplication.drops import BENCHMARK, EXACT, KEPT, NEAR, write_drops
 from runtime.deduplication.folders import (
     DONE,
+    REPORT,
     drops_folder,
     drops_path,
     is_deduplicated,
@@ -47,15 +47,13 @@ from runtime.deduplication.work import Work
 from runtime.engines import LOCAL, Engine
 from runtime.folder_lock import folder_lock
 from runtime.progress import Listener
+from runtime.store_builder import default_num_workers
 from runtime.store_identity import deduplication_identity
 from runtime.watched import WatchedFiles
 from specs.atomic import write_atomically
 from specs.errors import InputError
 from specs.lock import Lock
 from specs.plan import Plan, PlannedDeduplication
-
-BYTES_PER_WORKER = 16 * 2**20
-"""A worker takes half a second to start, so a further one must have this much to do."""
 
 # One thread each: there are as many workers as the user wants cores to be busy.
 WORKER_ENVIRON = {"RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -88,15 +86,18 @@ def deduplicate(
         InputError: Documents are corrupt, files changed meanwhile, or the disk is full;
             what is done is kept.
     """
+    assert plan.deduplicate is not None
     if is_deduplicated(plan, lock, workspace):
         return
     folder = report_path(plan, lock, workspace).parent
     with folder_lock(folder):
         if is_deduplicated(plan, lock, workspace):
             return
+        inputs = {plan.input_of(name) for name in plan.deduplicate.sources}
+        num_bytes = sum(lock.pinned(one).num_bytes for one in inputs)
         with engine.open(
             "runtime.deduplication.task",
-            num_workers=num_workers or _default_num_workers(plan, lock),
+            num_workers=num_workers or default_num_workers(num_bytes),
             environ=WORKER_ENVIRON,
         ) as workers:
             work = Work(workers, watched, progress)
@@ -206,12 +207,14 @@ class _Run:
                 first_cluster=first,
                 stop_cluster=stop,
                 threshold=self._rule.near.threshold,
+                num_documents=candidates.num_within(first, stop),
                 path=str(self._folder / f"compared-{first:09d}.npy"),
             )
             for first, stop in candidates.cluster_ranges()
         ]
         missing = [one for one in jobs if not Path(one.path).exists()]
-        self._work.do("compare documents", [Job(compare=one) for one in missing])
+        sizes = [one.num_documents for one in missing]
+        self._work.do("compare documents", [Job(compare=one) for one in missing], sizes)
         return np.concatenate([np.empty(0, DROPPED), *(np.load(o.path) for o in jobs)])
 
     def _grouped(
@@ -289,12 +292,4 @@ class _Run:
             clusters=outcome.clusters(),
             benchmarks=outcome.kept_out(),
         )
-        path = report_path(self._plan, self._lock, self._workspace)
-        write_atomically(path, report.to_bytes())
-
-
-def _default_num_workers(plan: Plan, lock: Lock) -> int:
-    assert plan.deduplicate is not None
-    pinned = [lock.pinned(plan.input_of(name)) for name in plan.deduplicate.sources]
-    wanted = sum(source.num_bytes for source in pinned) // BYTES_PER_WORKER
-    return max(1, min(len(os.sched_getaffinity(0)), wanted))
+        write_atomically(self._folder.parent / REPORT, report.to_bytes())

@@ -1,13 +1,15 @@
 """The shingles of candidates on disk, for whoever compares them.
 
 The sets of a shard lie one after another in one file; an index beside it, written last,
-says whose they are and where. So a comparison reads two sets and holds no others.
+says whose they are and where. So a comparison reads two sets, and only those that were
+used last are held.
 """
 
 from __future__ import annotations
 
 import io
 import os
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +25,9 @@ from runtime.deduplication.texts import normalised
 from runtime.worker_process import Report
 from specs.atomic import sync_folder, write_atomically
 from specs.base import Value
+
+HELD_BYTES = 2**25
+"""Sets that are held: documents of one cluster are compared with the same few."""
 
 
 class ShinglesJob(Value):
@@ -130,6 +135,8 @@ class ShingleFiles:
         self._starts = np.concatenate([none, *starts])[order]
         self._files = np.concatenate([none, *files])[order]
         self._paths = paths
+        self._held: OrderedDict[int, Hashes] = OrderedDict()
+        self._held_bytes = 0
 
     def size(self, rank: int) -> int:
         """Return how many shingles a document has."""
@@ -137,6 +144,18 @@ class ShingleFiles:
 
     def read(self, rank: int) -> Hashes:
         """Return the set of a document's shingles, sorted."""
+        if rank in self._held:
+            self._held.move_to_end(rank)
+            return self._held[rank]
+        found = self._read(rank)
+        self._held[rank] = found
+        self._held_bytes += found.nbytes
+        while self._held_bytes > HELD_BYTES:
+            _, oldest = self._held.popitem(last=False)
+            self._held_bytes -= oldest.nbytes
+        return found
+
+    def _read(self, rank: int) -> Hashes:
         place = self._place(rank)
         path = self._paths[self._files[place]]
         offset = 8 * int(self._starts[place])

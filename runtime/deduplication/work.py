@@ -42,7 +42,8 @@ class Work:
         Args:
             task: What is being done, for people.
             jobs: In any order.
-            sizes: Bytes that each reads; null: all take about as long.
+            sizes: Bytes that each reads, or documents that it compares, as it reports
+                them; null: all take about as long.
             keep: Told place and answer of each job that is done on pinned bytes.
 
         Raises:
