@@ -254,6 +254,7 @@ def test_cores_are_divided_and_none_is_given_twice(
     cores = {"sched_getaffinity": lambda _: {0, 2, 3, 5, 7}}
     monkeypatch.setattr("runtime.study.slots.has_chips", lambda _: False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     monkeypatch.setattr(os, *cores.popitem(), raising=False)
     assert [slot.cores for slot in divide(2)] == [(0, 2), (3, 5)]
     assert [slot.cores for slot in divide(1)] == [None]
@@ -263,6 +264,8 @@ def test_cores_are_divided_and_none_is_given_twice(
     assert environs == ["4,5", "6,7"]
     with pytest.raises(InputError, match="5 jobs can't share 4 GPUs"):
         divide(5)
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    assert [dict(slot.environ) for slot in divide(5)] == [{}] * 5
 
 
 def test_a_job_runs_on_the_cores_of_its_slot(tmp_path: Path) -> None:

@@ -39,15 +39,16 @@ def divide(num_jobs: int) -> list[Slot]:
     """
     if num_jobs == 1:
         return [Slot(cores=None)]
-    if has_chips(GOOGLE):
+    is_cpu = os.environ.get("JAX_PLATFORMS", "") == "cpu"
+    if has_chips(GOOGLE) and not is_cpu:
         fix = "leave --jobs out; on several machines each takes its own studies"
         raise InputError("the chips of a TPU can't be divided between jobs", fix=fix)
     environs: Sequence[Mapping[str, str]] = [{}] * num_jobs
-    gpus = _gpus()
+    gpus = [] if is_cpu else _gpus()
     if gpus:
         if num_jobs > len(gpus):
             raise InputError(
-                f"{num_jobs} jobs can't share {len(gpus)} GPUs",
+                f"{num_jobs} jobs can't share {len(gpus)} GPU{'s' * (len(gpus) > 1)}",
                 path="--jobs",
                 fix=f"use at most {len(gpus)}",
             )
