@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,47 @@ def test_crash_and_kill_of_a_worker_are_told_as_without_beam(tmp_path: Path) -> 
         run(tmp_path, ["crash"])
     with pytest.raises(InputError, match="was killed by signal 9"):
         run(tmp_path, ["killed"])
+
+
+@pytest.fixture
+def job_service(tmp_path: Path) -> Iterator[str]:
+    """Address of a job service of Beam's own, as those of Flink and Spark are asked."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    module = "apache_beam.runners.portability.local_job_service_main"
+    with (tmp_path / "service").open("wb") as said:
+        command = [beam_python(), "-m", module, "--port", str(port)]
+        server = subprocess.Popen(command, stdout=said, stderr=said, process_group=0)
+    try:
+        wait_until_open(port, server)
+        yield f"localhost:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def wait_until_open(port: int, server: subprocess.Popen[bytes]) -> None:
+    stop = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            assert server.poll() is None
+            assert time.monotonic() < stop
+            time.sleep(0.1)
+        else:
+            return
+
+
+@pytest.mark.e2e
+@needs_beam
+def test_jobs_are_done_through_a_job_service(tmp_path: Path, job_service: str) -> None:
+    options = (f"job_endpoint={job_service}", "environment_type=LOOPBACK")
+    events = run(tmp_path, [1, 2, "corrupt"], runner="PortableRunner", options=options)
+    found = {event.job: event for event in events}
+    assert [type(found[place]) for place in range(3)] == [Done, Done, Failed]
+    assert "starting state server" in (tmp_path / "service").read_text()
 
 
 @pytest.mark.e2e
