@@ -144,6 +144,27 @@ def test_a_claim_is_judged_by_its_whole_interval(says: str, outcome: str) -> Non
         assert set(found.entries) >= {"a-0", "a-1", "a-2"}
 
 
+@pytest.mark.parametrize(
+    ("says", "confidence"),
+    [
+        ("a.loss < b.loss", 0.95),
+        ("best of {a, b, c} in loss is a", 0.975),
+        ("a.loss =~ b.loss within 1", 0.90),
+    ],
+)
+def test_intervals_give_the_claim_as_a_whole_its_confidence(
+    says: str, confidence: float
+) -> None:
+    study = made()
+    for point, mean in {"a": 3.0, "b": 3.4, "c": 3.6}.items():
+        study.numbers(point, "loss", [mean, mean + 0.1, mean - 0.2])
+    first = verdict(study, says).findings[0]
+    interval = difference(study, "a", "b", "loss").interval(confidence)
+    assert first.high is not None
+    assert first.low is not None
+    assert first.high - first.low == pytest.approx(interval[1] - interval[0], rel=1e-9)
+
+
 def test_no_seed_was_trained_twice_so_nothing_is_said_of_recipes() -> None:
     study = made()
     study.numbers("a", "loss", [3.0])

@@ -19,6 +19,7 @@ from ledger_runs import SPEC, hex_of, play
 
 from codemix_cli.main import cli
 from evals.study.writing import report
+from ledger.recorder import COMPLETED, Outcome
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
 from specs.errors import InputError
@@ -45,7 +46,7 @@ expected:
   - {point: plain, kind: printed, source: Table 2, values: {loss: 2.5}}
   - {point: never, kind: digitised, source: Figure 4, values: {loss: 2.4}}
 claims:
-  - {name: other-is-better, says: other.loss < plain.loss, source: "3.1"}
+  - {name: other-is-better, says: other.loss < plain.loss, source: "3 <i>& 1"}
   - {name: never-run, says: never.loss < plain.loss}
 figures:
   - {kind: line, title: Share, points: [plain, other, never], scores: [loss],
@@ -60,7 +61,14 @@ def spec(name: str, seed: int, width: int) -> dict[str, Any]:
     return {**SPEC, "name": name, "seed": seed, "model": model}
 
 
-def record(workspace: Path, name: str, seed: int, width: int, loss: float) -> str:
+def record(
+    workspace: Path,
+    name: str,
+    seed: int,
+    width: int,
+    loss: float,
+    outcome: Outcome = COMPLETED,
+) -> str:
     """Record a run whose weights and losses are its own."""
 
     def change(kind: str, step: int, value: Any) -> Any:
@@ -70,12 +78,12 @@ def record(workspace: Path, name: str, seed: int, width: int, loss: float) -> st
             return {"text.bits_per_byte": loss + (12 - step)}
         return value
 
-    folder = workspace / ".codemix" / "runs" / f"{name}-{seed}"
+    folder = workspace / ".codemix" / "runs" / f"{name}-{seed}-{outcome.status}"
     recorder = RunRecorder(Ledger.open(workspace), folder)
     facts = ledger_runs.facts.__wrapped__(
         spec=spec(name, seed, width), identity=hex_of(name, seed)
     )
-    play(recorder, run_facts=facts, change=change)
+    play(recorder, run_facts=facts, change=change, outcome=outcome)
     assert recorder.digest is not None
     return recorder.digest
 
@@ -102,6 +110,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name == "other":
             said: Any = {"choice": 0}
             evaluate(Ledger.open(folder), digest, name=full, said=said)
+    # A later run of the same spec that failed is not what the spec comes to.
+    failed = Outcome(status="failed", reason="out of memory")
+    record(folder, "other", 1, 12, 9.9, failed)
     return folder
 
 
@@ -140,6 +151,8 @@ def test_scores_of_later_evaluations_name_the_evaluation(workspace: Path) -> Non
     assert cell.basis == "runs"
     assert [ledger.read(source).kind for source in cell.sources] == ["evaluation"]
     assert found.cell("other", "copa").value == pytest.approx(32.5, rel=1e-12)
+    # No share of questions is below none of them.
+    assert found.cell("other", "copa").low == 0.0
     assert found.cell("plain", "quick").value is None
 
 
@@ -219,6 +232,7 @@ def test_the_page_holds_together_and_loads_nothing(
     assert "<script" not in text
     assert len(page.ids) == len(set(page.ids))
     assert {link[1:] for link in page.links} <= set(page.ids)
+    assert "3 &lt;i&gt;&amp; 1" in text
     assert "Which is &quot;better&quot; &amp; why?" in text
     # Each figure says in words what it shows.
     shown = [label for label in page.labels if "Share, Loss" in label]
@@ -235,7 +249,8 @@ def test_the_page_holds_together_and_loads_nothing(
 
 
 def test_entries_alone_have_a_report(at_home: Path) -> None:
-    found = report(["plain-seed-1", "plain-seed-2", "other"], at_home)
+    other = report(["study"], at_home).cell("other", "loss").sources[0]
+    found = report(["plain-seed-1", "plain-seed-2", other], at_home)
     assert [(point.label, len(point.runs)) for point in found.points] == [
         ("plain, balanced", 2),
         ("plain", 2),
