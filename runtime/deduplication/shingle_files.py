@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -86,7 +87,8 @@ def write_shingles(job: ShinglesJob, report: Report) -> ShinglesResult:
     sizes: list[int] = []
     path = Path(job.path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    # Another machine may be given the same job.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     with temporary.open("wb") as file:
         for batch in batches(read_documents(job.shard), report):
             chosen = []
