@@ -27,6 +27,9 @@ STUDY_FILE = "study.yaml"
 _KEY = "study"
 """At the top of a study's own file, and of no spec."""
 
+_DVC_FILE = "dvc.yaml"
+"""Stages of DVC's, such as `codemix study --dvc` writes."""
+
 _OTHER_LANGUAGES = re.compile(rb"(?m)^codemix_(task|suite|judge):")
 
 
@@ -107,7 +110,9 @@ def _specs_of_folder(folder: Path, own_file: Path) -> list[Path]:
     return [
         one
         for one in sorted(folder.glob("*.yaml"))
-        if one != own_file and not one.name.startswith(("_", ".")) and _may_be_spec(one)
+        if one not in (own_file, folder / _DVC_FILE)
+        and not one.name.startswith(("_", "."))
+        and _may_be_spec(one)
     ]
 
 

@@ -6,17 +6,12 @@ first stages are.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-
-from ruamel.yaml import YAML
 
 from specs.atomic import write_atomically
 from specs.experiment import Experiment, experiment_digest
 from specs.loading import load_experiment
-
-_LONG_LINE = 10_000
-"""Lines are not folded."""
+from specs.yaml_writer import yaml_text
 
 
 def write_resolved(path: Path, experiment: Experiment, about: str) -> None:
@@ -47,10 +42,4 @@ def resolved_text(experiment: Experiment) -> str:
         kept = names.index(amends["after"]) + 1
         document["stages"] = document["stages"][kept:]
         document = {"codemix": document.pop("codemix"), "extends": amends, **document}
-    yaml = YAML(typ="rt", pure=True)
-    yaml.width = _LONG_LINE
-    yaml.default_flow_style = False
-    yaml.allow_unicode = True
-    written = io.StringIO()
-    yaml.dump(document, written)
-    return written.getvalue()
+    return yaml_text(document)

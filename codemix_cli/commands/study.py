@@ -34,6 +34,13 @@ PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
     metavar="N",
     help="Runs at once, each with its share of the devices. Changes no bit.",
 )
+@click.option(
+    "--dvc",
+    "dvc_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write a dvc.yaml with a stage per job, for dvc repro; run nothing.",
+)
 @ledger_option
 @click.option(
     "--chip", metavar="NAME", help="For chip-hours, such as v5e; with --plan."
@@ -55,6 +62,7 @@ def command(
     plan: bool,
     svg: Path | None,
     jobs: int,
+    dvc_file: Path | None,
     ledger: str | None,
     chip: str | None,
     mfu: float | None,
@@ -77,11 +85,18 @@ def command(
         raise click.UsageError("--chip needs --plan and --mfu: the share of its peak")
     if svg is not None and not plan:
         raise click.UsageError("--svg needs --plan")
+    if sum([plan, dvc_file is not None, jobs > 1]) > 1:
+        raise click.UsageError("--plan, --dvc and --jobs exclude each other")
     study = load_study(path)
     if plan:
         return _planned(study, svg, chip, mfu, price)
     check_evals(study.experiments)
-    return _run(study, jobs, [] if ledger is None else ["--ledger", ledger])
+    options = [] if ledger is None else ["--ledger", ledger]
+    if dvc_file is not None:
+        from codemix_cli.study_elsewhere import as_dvc_file
+
+        return as_dvc_file(study, dvc_file, options)
+    return _run(study, jobs, options)
 
 
 def _planned(

@@ -110,7 +110,7 @@ def start(command: Sequence[str], log: Path, slot: Slot) -> Child:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **slot.environ, "PYTHONPATH": _python_path()},
+            env={**os.environ, **slot.environ, "PYTHONPATH": python_path()},
             process_group=0,
             # A descriptor of its own: what the job starts may keep its output.
             pass_fds=[lock],
@@ -122,7 +122,7 @@ def start(command: Sequence[str], log: Path, slot: Slot) -> Child:
     return Child(process, lock)
 
 
-def _python_path() -> str:
+def python_path() -> str:
     """Put our packages first: a workspace may hold folders of the same names."""
     root = str(Path(__file__).parents[2])
     return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -7,12 +7,14 @@ takes the same `jobs`, each with its command and the names of those that it wait
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from runtime.benchmarks import Declare
+from runtime.folder_lock import sole_user
 from runtime.progress import Listener, ignore_progress
 from runtime.study.pinning import ready_locks
 from runtime.study.places import spec_of, study_folder
@@ -99,3 +101,22 @@ def ready_study(
         graph=study_graph(study.experiments, locks),
         locks=locks,
     )
+
+
+@contextmanager
+def ready_alone(
+    study: Study, declare: Declare, progress: Listener = ignore_progress
+) -> Iterator[ReadyStudy]:
+    """Yield a study made ready, while nobody else is at work on it.
+
+    Args:
+        study: With its experiments.
+        declare: Tells the benchmarks that an experiment asks for.
+        progress: Told how far it is.
+
+    Raises:
+        SpecError: A source is gone through too often.
+        InputError: As `ready_study`; or another process is at work on the study.
+    """
+    with sole_user(study_folder(workspace_of(study), study.name), "study"):
+        yield ready_study(study, declare, progress)
