@@ -143,6 +143,8 @@ def test_clusters_are_divided_between_jobs_and_never_cut() -> None:
     found = Candidates(np.arange(len(clusters), dtype=np.uint64), clusters)
     ranges = found.cluster_ranges()
     assert ranges == [(0, 2), (2, 3), (3, 5)]
+    counts = [found.num_within(*one) for one in ranges]
+    assert counts == [sum(sizes[start:stop]) for start, stop in ranges]
     assert Candidates(found.ranks_C[:0], clusters[:0]).cluster_ranges() == []
 
 
