@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from data_workspace import (
 
 from codemix_cli.main import cli
 from evals.catalogue import check_files, check_names, declared_benchmarks
+from evals.contamination.characters import NORMALISATION
 from evals.contamination.overlaps import check_kept_out, find_overlaps
+from evals.contamination.scan import SCAN_VERSION
 from runtime.deduplication.drops import read_drops
 from runtime.deduplication.folders import drops_folder, drops_path, read_report
 from runtime.deduplication.report import Deduplicated
 from runtime.deduplication.run import deduplicate
 from runtime.pin import pin
 from runtime.progress import ignore_progress
-from runtime.store_identity import store_identity
+from runtime.store_identity import QUESTIONS_VERSION, store_identity
 from runtime.watched import WatchedFiles
 from specs.errors import InputError, SpecError
 from specs.lock import Lock
@@ -164,6 +167,17 @@ def test_other_questions_are_another_store(workspace: Path) -> None:
     benchmarks = before.benchmarks.model_copy(update={"kept_out": {"sky": other}})
     lock = before.model_copy(update={"benchmarks": benchmarks})
     assert identity(lock) == identity(before), "only what is looked for counts"
+
+
+def test_another_way_of_looking_is_another_store() -> None:
+    # `runtime` may not ask how questions are looked for: it has a version of its own.
+    ways = {1: (1, "words 1")}
+    now = (SCAN_VERSION, NORMALISATION.partition(",")[0])
+    assert ways[QUESTIONS_VERSION] == now, (
+        "Questions are looked for in another way. Raise QUESTIONS_VERSION of "
+        "runtime/store_identity.py, and add a line to `ways`."
+    )
+    assert NORMALISATION.endswith(f"Unicode {unicodedata.unidata_version}")
 
 
 def test_a_lock_with_other_tasks_is_refused(workspace: Path) -> None:
