@@ -12,12 +12,13 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check
 export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 
-.PHONY: help setup setup-beam setup-bench setup-levanter setup-tpu run
+.PHONY: help setup setup-beam setup-bench setup-levanter setup-tpu run mini
 .PHONY: test test-e2e test-full test-tpu
 .PHONY: lint format bench scaling lock clean
 
 help:
 	@echo "make run     train the quickstart on this machine, a few minutes"
+	@echo "make mini    the paper in miniature and its report, about an hour"
 	@echo "make test    the default tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make setup   leave $(BIN)/codemix ready, and nothing else"
@@ -70,6 +71,12 @@ $(VENV)/.ready-tpu: $(READY)
 run: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro --quiet prepare
 	$(BIN)/codemix run specs/quickstart.yaml
+
+# Data that this machine has or makes, then every stage of the study once, then the page.
+mini: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro --quiet corpus corpus-mini synth-mini
+	$(BIN)/codemix study specs/mini --jobs 2
+	$(BIN)/codemix report specs/mini -o mini.html
 
 test: setup
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)

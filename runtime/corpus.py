@@ -16,7 +16,7 @@ import io
 import json
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,6 +58,15 @@ class Text:
     path: str
 
 
+@dataclass(frozen=True)
+class Corpus:
+    """What goes into one file."""
+
+    texts: Iterable[Text]
+    min_bytes: int
+    max_bytes: int
+
+
 def write_corpus(folder: Path) -> dict[str, int]:
     """Write the three files.
 
@@ -67,19 +76,35 @@ def write_corpus(folder: Path) -> dict[str, int]:
     Raises:
         InputError: Too little is installed to train on.
     """
-    corpora = {
-        "code.jsonl.gz": (_code(), MIN_CODE_BYTES, MAX_CODE_BYTES),
-        "prose.jsonl.zst": (_prose(), MIN_PROSE_BYTES, MAX_PROSE_BYTES),
-        "reference.parquet": (_reference(), MIN_REFERENCE_BYTES, MAX_REFERENCE_BYTES),
-    }
+    return write_files(
+        folder,
+        {
+            "code.jsonl.gz": Corpus(_code(), MIN_CODE_BYTES, MAX_CODE_BYTES),
+            "prose.jsonl.zst": Corpus(_prose(), MIN_PROSE_BYTES, MAX_PROSE_BYTES),
+            "reference.parquet": Corpus(
+                _reference(), MIN_REFERENCE_BYTES, MAX_REFERENCE_BYTES
+            ),
+        },
+    )
+
+
+def write_files(folder: Path, corpora: Mapping[str, Corpus]) -> dict[str, int]:
+    """Write texts to files of the formats that their names say.
+
+    Returns:
+        File name -> bytes of text in it.
+
+    Raises:
+        InputError: There is less text than one of them needs.
+    """
     sizes = {}
-    for name, (found, fewest, most) in corpora.items():
-        texts = list(_distinct(found, most))
+    for name, corpus in corpora.items():
+        texts = list(_distinct(corpus.texts, corpus.max_bytes))
         sizes[name] = sum(len(text.text.encode()) for text in texts)
-        if sizes[name] < fewest:
+        if sizes[name] < corpus.min_bytes:
             raise InputError(
                 f"only {sizes[name]} bytes of text for {name} are installed here, "
-                f"{fewest} are needed",
+                f"{corpus.min_bytes} are needed",
                 fix="install Python with its standard library as .py files, and "
                 "codemix with its dependencies",
             )
@@ -163,19 +188,28 @@ def _parquet(texts: Sequence[Text]) -> bytes:
     return output.getvalue()
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run from a shell, as a stage of `dvc.yaml` does."""
+def main_of(
+    module: str,
+    write: Callable[[Path], dict[str, int]],
+    arguments: Sequence[str],
+) -> int:
+    """Write files to the folder that is named, and print their sizes."""
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m runtime.corpus FOLDER\n")
+        sys.stderr.write(f"usage: python -m {module} FOLDER\n")
         return 2
     try:
-        sizes = write_corpus(Path(arguments[0]))
+        sizes = write(Path(arguments[0]))
     except InputError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     for name, num_bytes in sizes.items():
         sys.stdout.write(f"{name}: {num_bytes:,} bytes of text\n")
     return 0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run from a shell, as a stage of `dvc.yaml` does."""
+    return main_of("runtime.corpus", write_corpus, arguments)
 
 
 if __name__ == "__main__":

@@ -31,17 +31,23 @@ _SKIPPED = frozenset(
 )
 
 
-def package_prose() -> Iterator[tuple[str, str, str]]:
-    """Yield package, path and text, in the order of the packages' names."""
-    packages = {
+def packages() -> Iterator[tuple[str, metadata.Distribution]]:
+    """Yield the name and distribution of each installed package, in order of names."""
+    found = {
         distribution.metadata["Name"].lower(): distribution
         for distribution in metadata.distributions()
         if distribution.metadata["Name"]
     }
-    for name, distribution in sorted(packages.items()):
+    for name, distribution in sorted(found.items()):
         # Its own texts change with every edit of a checkout.
         if name != "codemix":
-            yield from _prose_of(name, distribution)
+            yield name, distribution
+
+
+def package_prose() -> Iterator[tuple[str, str, str]]:
+    """Yield package, path and text, in the order of the packages' names."""
+    for name, distribution in packages():
+        yield from _prose_of(name, distribution)
 
 
 def sections(document: str) -> Iterator[str]:
@@ -77,22 +83,27 @@ def _candidates(distribution: metadata.Distribution) -> Iterator[tuple[str, str]
     """Yield the description, then documents, then the docstrings of each module."""
     description = distribution.metadata.get_payload()  # type: ignore[attr-defined]
     yield "METADATA", description or distribution.metadata["Description"] or ""
-    files = sorted(map(str, distribution.files or ()))
-    files = [name for name in files if _SKIPPED.isdisjoint(Path(name).parts)]
+    files = documents_of(distribution)
     for name in files:
         if name.endswith((".md", ".rst")) and "license" not in name.lower():
-            yield name, _read(distribution, name)
+            yield name, read_installed(distribution, name)
     source_bytes = 0
     for name in files:
         if name.endswith(".py"):
-            source = _read(distribution, name)
+            source = read_installed(distribution, name)
             source_bytes += len(source)
             if source_bytes > MAX_PACKAGE_SOURCE_BYTES:
                 return
-            yield name, _docstrings(source)
+            yield name, _long_docstrings(source)
 
 
-def _read(distribution: metadata.Distribution, name: str) -> str:
+def documents_of(distribution: metadata.Distribution) -> list[str]:
+    """List the files of a package, those of its tests left out, in order."""
+    files = sorted(map(str, distribution.files or ()))
+    return [name for name in files if _SKIPPED.isdisjoint(Path(name).parts)]
+
+
+def read_installed(distribution: metadata.Distribution, name: str) -> str:
     """Read an installed file; what is no UTF-8 text is as good as empty."""
     try:
         return Path(str(distribution.locate_file(name))).read_bytes().decode("utf-8")
@@ -100,18 +111,21 @@ def _read(distribution: metadata.Distribution, name: str) -> str:
         return ""
 
 
-def _docstrings(source: str) -> str:
-    """Join the long docstrings of a module.
+def docstrings(source: str) -> Iterator[str]:
+    """Yield the docstrings of a module, indented as they are there.
 
     Found by their quotes: parsing all that is installed would take minutes.
     """
     pieces = source.split('"""')
-    found = (
-        inspect.cleandoc(text)
-        for before, text in zip(pieces[0::2], pieces[1::2], strict=False)
+    for before, text in zip(pieces[0::2], pieces[1::2], strict=False):
         # Quotes after anything else on their line are a value, often code.
-        if before.rpartition("\n")[2].strip() in ("", "r", "R")
-    )
+        if before.rpartition("\n")[2].strip() in ("", "r", "R"):
+            yield text
+
+
+def _long_docstrings(source: str) -> str:
+    """Join the long docstrings of a module."""
+    found = map(inspect.cleandoc, docstrings(source))
     return "\n\n\n".join(text for text in found if len(text) >= MIN_DOCSTRING_CHARS)
 
 

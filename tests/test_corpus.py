@@ -10,7 +10,9 @@ import pytest
 from runtime import corpus
 from runtime.corpus import main, write_corpus
 from runtime.corpus_prose import package_prose, sections
-from runtime.documents import Document, Rows, count_documents, format_of, read_rows
+from runtime.documents import Document, Rows, count_documents, read_rows
+from runtime.file_endings import format_of
+from runtime.readers import build_reader
 from specs.errors import InputError
 
 FILES = ("code.jsonl.gz", "prose.jsonl.zst", "reference.parquet")
@@ -31,7 +33,7 @@ def documents_of(folder: Path, name: str) -> list[Document]:
             folder,
             Rows(name),
             file_format=file_format,
-            text_field="text",
+            reader=build_reader(None, "text", file_format),
             columns=frozenset({"package", "path"}),
         )
     )
