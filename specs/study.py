@@ -14,6 +14,7 @@ from specs.claims import EXAMPLE, Parsed, parse_claim
 from specs.data import Name
 from specs.quantities import Count, Share
 from specs.rules import Broken, broken, raise_broken, shown
+from specs.search import Search
 
 STUDY_VERSION = 1
 
@@ -293,3 +294,6 @@ class StudyFile(SpecValue):
 
     cost: Cost | None = None
     """What chip-hours are computed with; null: they are not."""
+
+    search: Search | None = Field(default=None, exclude_if=lambda one: one is None)
+    """What `codemix study --search` varies."""

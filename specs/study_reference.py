@@ -57,7 +57,7 @@ A claim is judged with the errors of its scores: it may stay undecided.
 
 _ORDER = (
     *("StudyScore", "Point", "ExpectedRow", "Claim", "Figure", "Axis"),
-    *("Cost", "StatedCost"),
+    *("Cost", "StatedCost", "Search", "Objective"),
 )
 
 

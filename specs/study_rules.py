@@ -11,6 +11,7 @@ from specs.claims import Margin, Order, cells_of, parse_claim
 from specs.experiment import Experiment, resolved_digest
 from specs.names import did_you_mean
 from specs.rules import Broken, Place
+from specs.search_rules import search_rules
 from specs.study import Claim, StudyFile, StudyScore
 
 
@@ -57,6 +58,7 @@ def rules_with(
         *_named_scores(study),
         *_claims(study),
         *_costs(written, experiments),
+        *search_rules(study.search, _judged(study), experiments),
     ]
 
 
@@ -83,6 +85,15 @@ def _scores(study: StudyFile) -> Iterator[Broken]:
             elif (other.unit, other.better) != (score.unit, score.better):
                 what = f"{part!r} is in {_told(other)}, this mean in {_told(score)}"
                 yield Broken(what, "average scores of one kind", place)
+
+
+def _judged(study: StudyFile) -> dict[str, bool]:
+    """Tell of each score whether it takes a judge, itself or a part of it."""
+    alone = {name: one.win_rate is not None for name, one in study.scores.items()}
+    return {
+        name: alone[name] or any(alone.get(part, False) for part in one.mean)
+        for name, one in study.scores.items()
+    }
 
 
 def _told(score: StudyScore) -> str:

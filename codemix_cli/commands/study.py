@@ -41,6 +41,12 @@ PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
     metavar="FILE",
     help="Write a dvc.yaml with a stage per job, for dvc repro; run nothing.",
 )
+@click.option(
+    "--search",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Run the next N mixtures that the study's search proposes.",
+)
 @ledger_option
 @click.option(
     "--chip", metavar="NAME", help="For chip-hours, such as v5e; with --plan."
@@ -63,6 +69,7 @@ def command(
     svg: Path | None,
     jobs: int,
     dvc_file: Path | None,
+    search: int | None,
     ledger: str | None,
     chip: str | None,
     mfu: float | None,
@@ -75,7 +82,8 @@ def command(
     taken over by the others. Whatever ends it, the same command goes on, and trains
     nothing twice. An experiment that fails stops none but those that wait for it. With
     --plan, the graph of stages: whose they are, what the ledger has of them, tokens,
-    steps and costs with and without sharing.
+    steps and costs with and without sharing. With --search, mixtures are proposed for
+    the objective of the study, by what the ledger has of others, and run one by one.
     """
     from specs.study_file import load_study
 
@@ -85,8 +93,8 @@ def command(
         raise click.UsageError("--chip needs --plan and --mfu: the share of its peak")
     if svg is not None and not plan:
         raise click.UsageError("--svg needs --plan")
-    if sum([plan, dvc_file is not None, jobs > 1]) > 1:
-        raise click.UsageError("--plan, --dvc and --jobs exclude each other")
+    if sum([plan, dvc_file is not None, search is not None, jobs > 1]) > 1:
+        raise click.UsageError("--plan, --dvc, --search and --jobs exclude each other")
     study = load_study(path)
     if plan:
         return _planned(study, svg, chip, mfu, price)
@@ -96,6 +104,8 @@ def command(
         from codemix_cli.study_elsewhere import as_dvc_file
 
         return as_dvc_file(study, dvc_file, options)
+    if search is not None:
+        return _search(study, search, options)
     return _run(study, jobs, options)
 
 
@@ -144,4 +154,26 @@ def _run(study: Study, jobs: int, options: list[str]) -> Result:
         text=told_ended(ended),
         next_command=f"codemix report {study.path}" if ended.is_good else None,
         ok=ended.is_good,
+    )
+
+
+def _search(study: Study, num_trials: int, options: list[str]) -> Result:
+    from codemix_cli.search_table import listen_to_trial, told_search
+    from evals.catalogue import declared_benchmarks
+    from evals.search.searching import run_search
+
+    ended = run_search(
+        study,
+        num_trials,
+        declare=declared_benchmarks,
+        program=PROGRAM,
+        options=options,
+        listen=listen_to_trial,
+    )
+    best = ended.best
+    return Result(
+        data=ended.to_json(),
+        text=told_search(ended),
+        next_command=f"codemix ledger show {best.entry[:12]}" if best else None,
+        ok=ended.failed is None,
     )

@@ -1,0 +1,1 @@
+"""Searching for mixtures: what is tried next, by what the ledger has."""

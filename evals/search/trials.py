@@ -1,0 +1,147 @@
+"""The trials of a search: entries of the ledger whose mixtures it could propose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from evals.study.measured import Missing
+from evals.study.reading import PointReader
+from ledger.documents import run_of
+from ledger.listing import rows_of
+from ledger.store import Ledger
+from specs.base import Value
+from specs.errors import InputError
+from specs.experiment import Experiment, experiment_digest
+from specs.lock import Lock
+from specs.search import Search
+from specs.search_space import SearchSpace, Shares
+from specs.study_loaded import Study, StudyPoint
+
+
+class Trial(Value):
+    """One mixture that was tried."""
+
+    name: str
+    """Of its experiment."""
+    shares: Shares
+    """Per mille, in the order of the search space."""
+    weights: dict[str, float]
+    """Place in the spec -> percent of the mixture."""
+    objective: float
+    """In the score's unit."""
+    entry: str
+    """Digest."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON; a number that isn't finite is null."""
+        value = self.objective if math.isfinite(self.objective) else None
+        return {
+            "name": self.name,
+            "weights": self.weights,
+            "objective": value,
+            "entry": self.entry,
+        }
+
+
+def space_of(study: Study, search: Search) -> SearchSpace:
+    """Return what a study's search may propose."""
+    known = {one.name: one for _, one in study.experiments}
+    return SearchSpace(base=known[search.experiment], varied=search.shares)
+
+
+def trials_in(study: Study, search: Search, ledger: Ledger, lock: Lock) -> list[Trial]:
+    """Return the trials that the ledger has, in the order of their shares.
+
+    Args:
+        study: The study.
+        search: Its search.
+        ledger: Has the runs.
+        lock: Of the experiment whose mixtures are varied: a run on other data is none.
+
+    Raises:
+        CheckFailed: A document was changed since it was recorded.
+        InputError: One is missing, or a run has no such score.
+    """
+    space = space_of(study, search)
+    found: dict[Shares, str] = {}
+    for row in rows_of(ledger.folder):
+        shares = space.shares_of(row.name)
+        if shares is None or (row.kind, row.result) != ("run", "completed"):
+            continue
+        if not space.holds(shares) or shares in found:
+            continue
+        is_same = row.spec_digest == experiment_digest(space.experiment(shares))
+        if is_same and _is_on(lock, row.digest, ledger):
+            found[shares] = row.digest
+    return [
+        Trial(
+            name=space.name(shares),
+            shares=shares,
+            weights={
+                share.place: value / 10
+                for share, value in zip(space.varied, shares, strict=True)
+            },
+            objective=_objective(study, search, space, shares, digest, ledger),
+            entry=digest,
+        )
+        for shares, digest in sorted(found.items())
+    ]
+
+
+def best_of(trials: Iterable[Trial], *, higher: bool) -> Trial | None:
+    """Return the best trial, of equal ones the first; None: there is none."""
+    finite = [one for one in trials if math.isfinite(one.objective)]
+    sign = -1.0 if higher else 1.0
+    return min(finite, key=lambda one: sign * one.objective, default=None)
+
+
+def _is_on(lock: Lock, digest: str, ledger: Ledger) -> bool:
+    """Whether a run read the same bytes."""
+    theirs = Lock.model_validate(
+        ledger.objects.get_json(run_of(ledger.find(digest)).lock)
+    )
+    return all(
+        name in lock.inputs
+        and [file.sha256 for file in lock.inputs[name].files]
+        == [file.sha256 for file in one.files]
+        for name, one in theirs.inputs.items()
+    )
+
+
+def _objective(
+    study: Study,
+    search: Search,
+    space: SearchSpace,
+    shares: Shares,
+    digest: str,
+    ledger: Ledger,
+) -> float:
+    name, wanted = space.name(shares), study.scores[search.objective.score]
+    point = _point(space.base, search, name)
+    reader = PointReader(ledger, {name: digest}, {})
+    parts = wanted.mean or (search.objective.score,)
+    values = []
+    for part in parts:
+        measured = reader.read(point, part, study.scores[part])
+        if isinstance(measured, Missing):
+            raise InputError(
+                f"{name} ({digest[:12]}) has no {part}: {measured.why}",
+                fix=f"ask for it in evals of {space.base.name}; or make it up for by "
+                f"codemix eval {digest[:12]}",
+            )
+        values.append(measured.value)
+    return math.fsum(values) / len(values)
+
+
+def _point(base: Experiment, search: Search, name: str) -> StudyPoint:
+    stages = [stage.name for stage in base.stages]
+    after = search.objective.after or stages[-1]
+    return StudyPoint(
+        name=name,
+        label=name,
+        experiments=(name,),
+        stage=after,
+        stage_index=stages.index(after),
+    )
