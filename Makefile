@@ -74,7 +74,7 @@ run: setup
 
 # Data that this machine has or makes, then every stage of the study once, then the page.
 mini: setup
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro --quiet corpus corpus-mini synth-mini
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro --quiet corpus corpus-mini questions-mini
 	$(BIN)/codemix study specs/mini --jobs 2
 	$(BIN)/codemix report specs/mini -o mini.html
 

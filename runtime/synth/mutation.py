@@ -104,6 +104,22 @@ def mutants(tree: ast.Module, *, limit: int, key: int) -> Iterator[Mutant]:
             yield Mutant(operator, getattr(node, "lineno", 0), code)
 
 
+def faulty_texts(source: str, *, key: int) -> Iterator[str]:
+    """Yield a program with one fault at a time, as text, from a place of the list on.
+
+    Removed statements are left out: they can be seen without reading the program.
+    Whether a fault changes any answer is for tests to say.
+    """
+    tree = ast.parse(source)
+    changes = [change for change in _changes(tree) if change[0] != "removal"]
+    start = key % max(1, len(changes))
+    for _, node, field, index, new in changes[start:] + changes[:start]:
+        old = _swap(node, field, index, new)
+        text = ast.unparse(tree)
+        _swap(node, field, index, old)
+        yield text
+
+
 Change = tuple[str, ast.AST, str, int | None, object]
 """Operator, node, field, place in the field if it is a list, new value."""
 
