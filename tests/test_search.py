@@ -8,10 +8,12 @@ from typing import Any
 
 import ledger_runs
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_runs import SPEC, hex_of, lock, play
 
+from codemix_cli.main import cli
 from codemix_cli.search_table import told_search
 from evals.search.proposing import NUM_RANDOM, propose
 from evals.search.searching import SearchEnded
@@ -246,3 +248,17 @@ def test_a_wrong_search_is_told(right: str, tmp_path: Path) -> None:
 def test_a_study_without_a_search_is_as_before(tmp_path: Path) -> None:
     study = study_in(tmp_path / "study", STUDY.partition("search:")[0])
     assert "search" not in study.file.to_json()
+
+
+def test_the_command_wants_a_search_and_no_other_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study_in(tmp_path / "study", STUDY.partition("search:")[0])
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(cli, ["study", "study", "--search", "2", "--json"])
+    assert told.exit_code == 4
+    (problem,) = json.loads(told.stdout)["problems"]
+    assert problem["what"] == "the study has no search"
+    for other in (["--plan"], ["--jobs", "2"]):
+        told = CliRunner().invoke(cli, ["study", "study", "--search", "2", *other])
+        assert told.exit_code == 2
