@@ -47,6 +47,19 @@ PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
     metavar="N",
     help="Run the next N mixtures that the study's search proposes.",
 )
+@click.option(
+    "--on",
+    "cluster",
+    type=click.Choice(["slurm"]),
+    help="Hand the jobs to a cluster's queue, and tell how they stand.",
+)
+@click.option(
+    "--slurm-option",
+    "slurm_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A long option of sbatch, such as partition=gpu; time in minutes.",
+)
 @ledger_option
 @click.option(
     "--chip", metavar="NAME", help="For chip-hours, such as v5e; with --plan."
@@ -70,6 +83,8 @@ def command(
     jobs: int,
     dvc_file: Path | None,
     search: int | None,
+    cluster: str | None,
+    slurm_options: tuple[str, ...],
     ledger: str | None,
     chip: str | None,
     mfu: float | None,
@@ -93,8 +108,12 @@ def command(
         raise click.UsageError("--chip needs --plan and --mfu: the share of its peak")
     if svg is not None and not plan:
         raise click.UsageError("--svg needs --plan")
-    if sum([plan, dvc_file is not None, search is not None, jobs > 1]) > 1:
-        raise click.UsageError("--plan, --dvc, --search and --jobs exclude each other")
+    apart = [plan, dvc_file is not None, search is not None, cluster is not None]
+    if sum([*apart, jobs > 1]) > 1:
+        what = "--plan, --dvc, --search, --on and --jobs exclude each other"
+        raise click.UsageError(what)
+    if slurm_options and cluster != "slurm":
+        raise click.UsageError("--slurm-option needs --on slurm")
     study = load_study(path)
     if plan:
         return _planned(study, svg, chip, mfu, price)
@@ -106,6 +125,10 @@ def command(
         return as_dvc_file(study, dvc_file, options)
     if search is not None:
         return _search(study, search, options)
+    if cluster is not None:
+        from codemix_cli.study_elsewhere import on_slurm
+
+        return on_slurm(study, PROGRAM, slurm_options, options)
     return _run(study, jobs, options)
 
 
