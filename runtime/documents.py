@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runtime.file_endings import Format
+from runtime.line_marks import go_near, set_mark
 from runtime.line_streams import (
     MAX_LINE_BYTES,
     UNREADABLE,
     describe_bad_utf8,
+    is_plain,
     open_lines,
     read_lines,
 )
@@ -166,16 +168,21 @@ def _read_text(path: Path, file: str, reader: RowReader) -> Row | Corrupt:
 
 
 def _read_json_lines(path: Path, rows: Rows) -> Iterator[tuple[int, Row | Corrupt]]:
-    number = 0
+    number, stop = 0, rows.stop_row
     with open_lines(path) as stream:
-        lines = iter(enumerate(read_lines(stream), start=1))
+        before = go_near(stream, rows.start_row) if is_plain(path) else 0
+        lines = iter(enumerate(read_lines(stream), start=before + 1))
         try:
-            for number, line in islice(lines, rows.start_row, rows.stop_row):
+            for number, line in islice(
+                lines, rows.start_row - before, None if stop is None else stop - before
+            ):
                 found = _parse_line(line)
                 if isinstance(found, str):
                     yield number, Corrupt(rows.file, number, found)
                 else:
                     yield number, found
+            if is_plain(path) and number == stop:
+                set_mark(stream, stop)
         except UNREADABLE as error:
             # Nothing behind this point can be read, so it counts as one corrupt line.
             number = max(number, rows.start_row) + 1

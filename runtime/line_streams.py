@@ -30,6 +30,11 @@ UNREADABLE = (DamagedStreamError, EOFError, gzip.BadGzipFile, zlib.error)
 """What reading lines raises where a file is cut off or damaged."""
 
 
+def is_plain(path: Path) -> bool:
+    """Tell whether a file's bytes are its lines."""
+    return not path.name.lower().endswith((".gz", ".zst"))
+
+
 def open_lines(path: Path) -> BinaryIO:
     """Open a file for reading lines, decompressing by its name."""
     if path.name.lower().endswith(".gz"):
