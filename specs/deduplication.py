@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from specs.base import SpecValue
 from specs.data import Name
-from specs.quantities import MAX_COUNT, Share, Whole
+from specs.quantities import MAX_COUNT, RuleVersion, Share, Whole
 from specs.rules import Broken, broken, raise_broken
 
 SMALLEST_THRESHOLD = 0.3
@@ -52,7 +52,7 @@ class NearDuplicates(SpecValue):
     """Of the signatures. It is not the experiment's: repeats with other seeds train on
     the same documents."""
 
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
 
@@ -76,7 +76,7 @@ class KeptOutBenchmarks(SpecValue):
     """Words in a row that a document may not share with a question; null: what each
     task says, or 8 to 13 by the length of its questions."""
 
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
     @model_validator(mode="after")
@@ -117,7 +117,7 @@ class Deduplication(SpecValue):
     """Whether training documents that hold questions of benchmarks are dropped; they
     are dropped first, and make no other document a duplicate."""
 
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from specs.base import SpecValue
-from specs.quantities import Share, Whole
+from specs.quantities import RuleVersion, Share, Whole
 from specs.rules import broken
 
 FieldName = Annotated[str, Field(min_length=1)]
@@ -56,7 +56,7 @@ class MeanLineLengthFilter(SpecValue):
     max_chars: Annotated[Whole, Field(examples=[100])]
     """Largest mean kept: characters that are no line feed, divided by lines. A line
     feed ends a line; behind the last one there is a line if there is anything."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
 
@@ -89,7 +89,7 @@ class FloatNumbersFilter(SpecValue):
     """Most float numbers kept. One has digits on both sides of a point (`0.5`), a point
     and digits (`.5`), or digits and an exponent (`1e5`); a suffix f, d or l belongs to
     it. Parts of names, versions and addresses (`v1.2`, `1.2.3`) are none."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
 
@@ -106,7 +106,7 @@ class DomainListFilter(SpecValue):
     """Largest share of items kept that are domains: labels with points between them or
     in front (`example.com`, `.de`, `*.uk`), two letters, or one of com, net, org, edu,
     gov, mil, int, arpa."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
 
@@ -121,7 +121,7 @@ class EncodedDataFilter(SpecValue):
     blanks or a comma between them; or 8 or more escapes such as `\\u00e9` in a row."""
     max_share: Share = 0.5
     """Largest share of the characters kept that are in runs."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
 
@@ -139,7 +139,7 @@ class LicenceFilter(SpecValue):
     ]
     """Licences allowed, as the documents write them, ignoring case. A document without
     any licence is dropped."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
     @model_validator(mode="after")
@@ -162,7 +162,7 @@ class TopValuesFilter(SpecValue):
     """Values kept: those of most documents, of all that pass `where` and the filters
     before this one. Ties go to the value that comes first by the code points of its
     name."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the rule."""
 
 

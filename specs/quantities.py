@@ -6,7 +6,7 @@ import posixpath
 import re
 from dataclasses import replace
 from fractions import Fraction
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
@@ -172,3 +172,14 @@ Locations = Annotated[
     ),
 ]
 """A location, or a list of them."""
+
+
+def check_rule_version(value: Any) -> Any:
+    """Refuse `true`, which Python takes for a 1."""
+    if isinstance(value, bool):
+        raise broken(f"must be 1, got {shown(value)}", "write a number")
+    return value
+
+
+RuleVersion = Annotated[Literal[1], BeforeValidator(check_rule_version)]
+"""Version of a rule: another rule will be another version."""

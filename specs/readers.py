@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from specs.base import SpecValue
-from specs.quantities import Whole
+from specs.quantities import RuleVersion, Whole
 
 
 class CommitReader(SpecValue):
@@ -24,7 +24,7 @@ class CommitReader(SpecValue):
     `old_file` and `new_file` where they are there."""
     message: Literal["message", "subject"] = "message"
     """Column of the message: the whole, or its first line."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the text."""
 
 
@@ -38,7 +38,7 @@ class NotebookReader(SpecValue):
     column `cells` with `cell_types` in groups, or with `types` cell by cell."""
     max_output_chars: Annotated[int, Field(ge=0)] = 0
     """Characters kept of the output of each cell; 0 leaves outputs out."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the text."""
 
 
@@ -55,7 +55,7 @@ class ThreadReader(SpecValue):
     kept only if this is null."""
     max_answers: Whole | None = None
     """Most answers kept; null: all."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the text."""
 
 
@@ -71,7 +71,7 @@ class IssueReader(SpecValue):
     authors: Literal["numbered", "named", "left_out"] = "numbered"
     """`numbered`: username_0, username_1, ... in the order in which they speak, also
     where a text mentions them as @NAME; `named`: as the rows have them."""
-    version: Literal[1] = 1
+    version: RuleVersion = 1
     """Of the text."""
 
 
