@@ -88,15 +88,9 @@ def test_a_study_goes_through_slurm_though_jobs_are_killed_and_given_notice(
 
     first = submit(folder, cluster)
     assert set(states(first).values()) == {"submitted"}
-    # What is in the queue is not submitted again.
-    again = submit(folder, cluster)
-    assert "submitted" not in states(again).values()
-    number = first["alpha/balanced"]["slurm_id"]
-    assert again["alpha/balanced"]["slurm_id"] == number
-
-    # Killed once it has trained a while.
-    runs = folder / ".codemix" / "runs"
-    wait_for(lambda: list(runs.glob("*/checkpoints/00000003/*.json")))
+    # Killed as soon as it trains: its stage is in the ledger seconds later.
+    number, log = (first["alpha/balanced"][key] for key in ("slurm_id", "log"))
+    wait_for(lambda: (folder / log).exists() and "train" in (folder / log).read_text())
     slurm(cluster, "scancel", "--signal=KILL", "--full", number)
     wait_for(lambda: queue_of(cluster)[number] in ("FAILED", "CANCELLED"))
     second = submit(folder, cluster)
@@ -104,6 +98,10 @@ def test_a_study_goes_through_slurm_though_jobs_are_killed_and_given_notice(
     assert second["alpha/balanced"]["before"] in ("FAILED", "CANCELLED")
     assert second["alpha/text"]["state"] == "submitted"
     assert second["delta"]["slurm_id"] == first["delta"]["slurm_id"]
+    # What is in the queue is not submitted again.
+    third = submit(folder, cluster)
+    assert "submitted" not in states(third).values()
+    assert third["alpha"]["slurm_id"] == second["alpha"]["slurm_id"]
 
     # Told that its time is over while it trains: it goes back into the queue.
     number, log = (second["alpha/text"][key] for key in ("slurm_id", "log"))
