@@ -36,6 +36,8 @@ class Span:
 class MemoryStore:
     """A split that holds these texts in this order."""
 
+    is_elsewhere = False
+
     def __init__(self, texts: Sequence[str]):
         self.texts = tuple(texts)
         self.documents: list[Span] = []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import re
 from pathlib import Path
 
 import pytest
 from imports import MODULES, ROOT
 
-WITH_EXAMPLES = [path for path in MODULES if ">>>" in path.read_text("utf-8")]
+EXAMPLE = re.compile(r"^\s*>>> ", re.MULTILINE)
+WITH_EXAMPLES = [path for path in MODULES if EXAMPLE.search(path.read_text("utf-8"))]
 
 
 @pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)

@@ -17,6 +17,8 @@ from runtime.token_store import TokenStore
 class FakeStore:
     """A source whose token at place i is `first + i`."""
 
+    is_elsewhere = False
+
     def __init__(self, first: int, num_tokens: int):
         self.tokens = np.arange(first, first + num_tokens, dtype=np.int32)
         self.num_tokens = num_tokens
