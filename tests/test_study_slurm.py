@@ -26,6 +26,8 @@ from runtime.study.slurm_queue import OVER
 pytest.importorskip("submitit")
 pytestmark = [
     pytest.mark.e2e,
+    # NOTE: it kills jobs at moments that a quick machine has passed before it looks.
+    pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not is_installed(), reason="Slurm and munge aren't installed"),
 ]
