@@ -3,7 +3,7 @@
     .codemix/dedup/sketches/SKETCH/00000.sketch   per shard, for any rule alike
     .codemix/dedup/SOURCE/00000.drops             per shard, read by `prepare`
     .codemix/dedup/SOURCE/report.json             of the last source of a rule
-    .codemix/dedup/SOURCE/work/                   until that is there
+    .codemix/dedup/SOURCE/unfinished              until that is there
 
 SKETCH and SOURCE are digests of what determines the bytes. All of it may be deleted at
 any time; what a store still needs is made again.
@@ -20,6 +20,7 @@ from specs.plan import Plan
 
 REPORT = "report.json"
 DONE = "done.json"
+UNFINISHED = "unfinished"
 
 
 def drops_folder(name: str, plan: Plan, lock: Lock, workspace: Path) -> Path:

@@ -24,6 +24,7 @@ from runtime.deduplication.drops import BENCHMARK, EXACT, KEPT, NEAR, write_drop
 from runtime.deduplication.folders import (
     DONE,
     REPORT,
+    UNFINISHED,
     drops_folder,
     drops_path,
     is_deduplicated,
@@ -103,7 +104,7 @@ def deduplicate(
             work = Work(workers, watched, progress)
             find = partial(find_overlaps, plan, lock, workspace, num_workers, progress)
             _Run(plan, lock, workspace, work, find).finish()
-        shutil.rmtree(folder / "work")
+        shutil.rmtree(folder / UNFINISHED)
 
 
 class _Run:
@@ -124,7 +125,7 @@ class _Run:
         self._workspace = workspace
         self._work = work
         self._find_overlaps = find_overlaps
-        self._folder = report_path(plan, lock, workspace).parent / "work"
+        self._folder = report_path(plan, lock, workspace).parent / UNFINISHED
         self._shards = {
             name: shards_of(name, plan, lock, workspace) for name in self._rule.sources
         }
