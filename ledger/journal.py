@@ -220,7 +220,7 @@ def read_event(path: Path, start: int) -> dict[str, Any]:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether some living process has the journal open for writing."""
+    """Whether some living process has the lock of a file that it writes."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:

@@ -15,13 +15,14 @@ import pytest
 from spec_examples import document
 from test_study_graph import END, FIRST, MORE, experiment
 
+from ledger.journal import is_being_written
 from runtime.folder_lock import sole_user
 from runtime.places import run_folder
 from runtime.stopping import Stopping
 from runtime.study.events import Event, StudyJournal
 from runtime.study.local import LocalJobs
 from runtime.study.looking import Looker
-from runtime.study.processes import Orphan, is_at_work, last_words, start
+from runtime.study.processes import Orphan, last_words, start
 from runtime.study.ready import ReadyStudy
 from runtime.study.schedule import Schedule
 from runtime.study.slots import Slot, divide
@@ -205,7 +206,7 @@ def test_a_job_that_an_earlier_call_left_behind_is_waited_for(
     # As if the study that started it was gone: the process alone holds the lock.
     os.close(left._lock)
     left._lock = -1
-    assert is_at_work(log)
+    assert is_being_written(log)
     events: list[Event] = []
     jobs = local(study, events, num_slots=1)
     (found,) = jobs.running.values()
@@ -279,7 +280,7 @@ def test_a_job_runs_on_the_cores_of_its_slot(tmp_path: Path) -> None:
     while child.poll() is None:
         time.sleep(0.02)
     assert (tmp_path / "x.log").read_text().splitlines()[1] == f"{{{core}}} yes"
-    assert not is_at_work(tmp_path / "x.log")
+    assert not is_being_written(tmp_path / "x.log")
 
 
 def test_a_resolved_spec_reads_back_as_it_was(tmp_path: Path) -> None:

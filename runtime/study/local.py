@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from ledger.journal import is_being_written
 from runtime.places import run_folder
 from runtime.stopping import Stopping
 from runtime.study.events import Event, StudyJournal, Tell
@@ -14,7 +15,6 @@ from runtime.study.processes import (
     Child,
     JobProcess,
     Orphan,
-    is_at_work,
     last_words,
     start,
 )
@@ -124,7 +124,7 @@ class LocalJobs:
     def _adopt(self, name: str, job: Job) -> None:
         """Take a job over that an earlier call has started, and that still runs."""
         log = self.study.log(job)
-        if not is_at_work(log):
+        if not is_being_written(log):
             return
         pid = self._journal.last_pid(name)
         self.running[name] = Orphan(log, pid)
@@ -137,7 +137,7 @@ class LocalJobs:
     def _is_elsewhere(self, job: Job) -> bool:
         """Whether somebody else is at work on the run that the job belongs to."""
         folder = run_folder(self.study.workspace, self.known[job.experiment].run)
-        return is_at_work(folder.with_name(f"{folder.name}.lock"))
+        return is_being_written(folder.with_name(f"{folder.name}.lock"))
 
     def _reap(self, *, is_stopping: bool) -> None:
         for name, process in list(self.running.items()):

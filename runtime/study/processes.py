@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from ledger.journal import is_being_written
 from runtime.study.slots import Slot
 
 _TAIL_BYTES = 4000
@@ -64,28 +65,13 @@ class Orphan:
 
     def poll(self) -> int | None:
         """Return 0 once it has ended, however that was."""
-        return None if is_at_work(self._log) else 0
+        return None if is_being_written(self._log) else 0
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, if it is known who it is."""
-        if self.pid is not None and is_at_work(self._log):
+        if self.pid is not None and is_being_written(self._log):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, number)
-
-
-def is_at_work(file: Path) -> bool:
-    """Whether a living process holds the lock on a file."""
-    try:
-        descriptor = os.open(file, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def start(command: Sequence[str], log: Path, slot: Slot) -> Child:
