@@ -22,12 +22,6 @@ from runtime.store_format import DOCUMENT, FileRecord, ShardRecord, token_dtype
 from specs.atomic import sync_folder
 
 
-def sweep(folder: Path) -> None:
-    """Delete what killed writers left in a store's folder."""
-    for left in folder.glob(".*.tmp"):
-        left.unlink(missing_ok=True)
-
-
 class ShardWriter:
     """The documents of one shard and split, until all are there."""
 

@@ -20,7 +20,6 @@ from runtime.funnel import build_funnel, funnel_path
 from runtime.keys import key
 from runtime.progress import Listener
 from runtime.shard_meter import ShardMeter
-from runtime.shard_writer import sweep
 from runtime.shards import ShardJob, plan_shards
 from runtime.splits import SPLITS
 from runtime.storage import Folder, Storage
@@ -39,7 +38,7 @@ from runtime.token_store import sha256_of
 from runtime.tokenizer import load_tokenizer, tokenizer_path
 from runtime.watched import WatchedFiles
 from runtime.workers import Done, Failed
-from specs.atomic import write_atomically
+from specs.atomic import sweep, write_atomically
 from specs.errors import InputError, Problem
 from specs.lock import Lock, LockedInput
 from specs.plan import Plan

@@ -33,6 +33,15 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Delete the temporary files of killed writers, subfolders included.
+
+    Only for a folder that no other process writes to.
+    """
+    for left in folder.rglob(".*.tmp"):
+        left.unlink(missing_ok=True)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename or a new name in a folder survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

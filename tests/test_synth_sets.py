@@ -97,6 +97,7 @@ def test_what_is_whole_is_kept_and_what_is_damaged_is_made_again(
     kept = (folder / "synth-00000.jsonl.zst").stat().st_mtime_ns
     (folder / "synth-00001.jsonl.zst").write_bytes(b"cut")
     (folder / "records" / "synth-00002.json").unlink()
+    (folder / "records" / ".synth-00002.json.0f.tmp").write_bytes(b"half")
     make(folder)
     assert contents(folder) == contents(whole)
     assert (folder / "synth-00000.jsonl.zst").stat().st_mtime_ns == kept

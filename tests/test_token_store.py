@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runtime.shard_writer import ShardWriter, sweep
+from runtime.shard_writer import ShardWriter
 from runtime.store_format import Manifest, ShardRecord, SplitRecord, token_dtype
 from runtime.token_store import TokenStore, read_manifest
+from specs.atomic import sweep
 from specs.errors import InputError
 
 EOS = 1

@@ -11,7 +11,7 @@ from typing import Any
 from runtime.synth.card import Card
 from runtime.synth.card_text import write_card
 from runtime.synth.shard import ShardRecord, read_record, read_shard, write_shard
-from specs.atomic import write_atomically
+from specs.atomic import sweep, write_atomically
 from specs.canonical import digest_of
 from specs.errors import InputError, Problem
 
@@ -24,6 +24,8 @@ Asked = dict[str, Any]
 
 def agree(folder: Path, asked: Asked) -> None:
     """Write down what is asked for; refuse a folder that holds something else.
+
+    In a folder of this set, what killed writers left is deleted.
 
     Raises:
         InputError: It does.
@@ -52,6 +54,7 @@ def agree(folder: Path, asked: Asked) -> None:
         ]
         if problems:
             raise InputError(problems)
+    sweep(folder)
     write_atomically(path, _json_bytes(asked))
 
 
