@@ -1,12 +1,15 @@
 """Raw text to tokens: `codemix prepare` beside tokenizers, on one core.
 
     python bench/prepare.py [--text FILE.jsonl] [--megabytes 8] [--rounds 5] [--json]
+                            [--vocabulary codemix|plain]
 
 The text is the source code of Python's own standard library, or the `text` field of a
-file. A BPE vocabulary of 32,000 pieces is learned from it, which all use. Every peer is
-a process of its own; they take turns. What counts is the time of the processor, all
-threads together, for machines that do other things meanwhile: MB of UTF-8 per second of
-a core. A share is the median over rounds of two peers' times in the same round.
+file. A BPE vocabulary of 32,000 pieces is learned from it, which all use: as codemix
+learns one, or `plain`, with a space in front of a text and newlines as bytes. Every
+peer is a process of its own; they take turns. What counts is the time of the processor,
+all threads together, for machines that do other things meanwhile: MB of UTF-8 per
+second of a core. A share is the median over rounds of two peers' times in the same
+round.
 
 codemix goes from a JSON Lines file to a shard of a token store: reading, splitting off
 held-out documents, tokens, order, digests. `sentencepiece` and `tokenizers` have the
@@ -18,6 +21,7 @@ where a text names a control piece, such as `<unk>`, which `tokenizers` takes fo
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import statistics
 import sys
@@ -43,7 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     before = machine()
     with tempfile.TemporaryDirectory() as folder:
-        num_bytes = write_text(Path(folder), options.text, options.megabytes * 10**6)
+        num_bytes = write_text(
+            Path(folder), options.text, options.megabytes * 10**6, options.vocabulary
+        )
         figures = measure(Path(folder), options.peers, options.rounds, num_bytes)
     report = {"machine": before, "after": machine(), "bytes": num_bytes, **figures}
     if options.json:
@@ -52,10 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print_table(report)
 
 
-def write_text(folder: Path, text: Path | None, max_bytes: int) -> int:
+def write_text(folder: Path, text: Path | None, max_bytes: int, vocabulary: str) -> int:
     """Write the documents and learn the vocabulary; returns bytes of text."""
-    from runtime.tokenizer_training import train_model
-
     chosen, num_bytes = [], 0
     for document in _from_file(text) if text else _standard_library():
         if num_bytes + len(document) > max_bytes:
@@ -64,8 +68,38 @@ def write_text(folder: Path, text: Path | None, max_bytes: int) -> int:
         num_bytes += len(document)
     lines = [json.dumps({"text": one.decode()}) + "\n" for one in chosen]
     (folder / DOCUMENTS).write_text("".join(lines), encoding="utf-8")
-    (folder / MODEL).write_bytes(train_model(chosen, VOCAB_SIZE))
+    (folder / MODEL).write_bytes(VOCABULARIES[vocabulary](chosen))
     return num_bytes
+
+
+def _as_codemix(documents: list[bytes]) -> bytes:
+    from runtime.tokenizer_training import train_model
+
+    return train_model(documents, VOCAB_SIZE)
+
+
+def _plain(documents: list[bytes]) -> bytes:
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=(
+            line for one in documents for line in one.decode().split("\n")
+        ),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=VOCAB_SIZE,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        allow_whitespace_only_pieces=True,
+        split_digits=True,
+        minloglevel=2,
+    )
+    return model.getvalue()
+
+
+VOCABULARIES = {"codemix": _as_codemix, "plain": _plain}
 
 
 def _from_file(path: Path) -> list[bytes]:
@@ -152,6 +186,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--text", type=Path, help="JSON Lines with a field `text`")
     parser.add_argument("--megabytes", type=int, default=8, help="of text, at most")
+    parser.add_argument("--vocabulary", choices=VOCABULARIES, default="codemix")
     parser.add_argument("--peers", choices=PEERS, nargs="+", default=list(PEERS))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true", help="one JSON object")
