@@ -19,10 +19,10 @@ from specs.errors import InputError
 from specs.plan import Plan
 
 ADDRESS = "JAX_COORDINATOR_ADDRESS"
-_OUR_COUNT, _OUR_INDEX = "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+COUNT, INDEX = "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
 
 _COUNTERS = (
-    (_OUR_COUNT, _OUR_INDEX),
+    (COUNT, INDEX),
     ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
     ("PMI_SIZE", "PMI_RANK"),
 )
@@ -65,7 +65,7 @@ def find_launch(environment: Mapping[str, str] = os.environ) -> Launch | None:
     detected = _detected(environment)
     address, count, index, devices = detected
     counted = _counted(environment)
-    if counted is not None and (count is None or _OUR_COUNT in environment):
+    if counted is not None and (count is None or COUNT in environment):
         count, index = counted
     address = environment.get(ADDRESS) or address
     if count == 1 or (count is None and address is None):
@@ -74,12 +74,12 @@ def find_launch(environment: Mapping[str, str] = os.environ) -> Launch | None:
         raise InputError(
             "this is one of several processes, but it is not known which of how many, "
             "or where the first one is",
-            fix=f"set {ADDRESS} to host:port of process 0, {_OUR_COUNT}, and for each "
-            f"process its {_OUR_INDEX}, from 0 on",
+            fix=f"set {ADDRESS} to host:port of process 0, {COUNT}, and for each "
+            f"process its {INDEX}, from 0 on",
         )
     if not 0 <= index < count:
         raise InputError(
-            f"{_OUR_INDEX} is {index}, but there are {count} processes",
+            f"{INDEX} is {index}, but there are {count} processes",
             fix=f"number the processes from 0 to {count - 1}",
         )
     return Launch(address=address, index=index, count=count, local_devices=devices)
@@ -176,10 +176,12 @@ def _detected(environment: Mapping[str, str]) -> _Detected:
     has_tpu = importlib.util.find_spec("libtpu") is not None and has_chips(GOOGLE)
     if not has_tpu and not any(name in environment for name in _KNOWN_TO_JAX):
         return nothing
-    is_pod = "KUBERNETES_SERVICE_HOST" in environment
-    if is_pod and not any(name in environment for name in _KNOWN_TO_JAX):
-        # A pod of its own, which jax would look up and not find in any job.
-        return nothing
+    if "KUBERNETES_SERVICE_HOST" in environment and not has_tpu:
+        is_told = all(name in environment for name in (ADDRESS, COUNT, INDEX))
+        if is_told or not any(name in environment for name in _KNOWN_TO_JAX):
+            # jax would ask Kubernetes, which may not answer a pod, for what is known,
+            # or for the job of a pod that has none.
+            return nothing
     from jax._src.clusters import ClusterEnv
 
     address, count, index, devices = ClusterEnv.auto_detect_unset_distributed_params(

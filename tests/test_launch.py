@@ -48,6 +48,17 @@ def test_a_pod_of_its_own_is_alone() -> None:
     assert find_launch({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}) is None
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_pod_that_was_told_all_asks_kubernetes_for_nothing(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "0"}
+    told = {**OURS, "JAX_NUM_PROCESSES": str(count), "JAX_PROCESS_ID": "0"}
+    # Without its package for Kubernetes jax would warn, and with it ask.
+    alone = Launch(address="host0:1234", index=0, count=2) if count > 1 else None
+    assert found({**pod, **told}, monkeypatch) == alone
+
+
 def test_three_variables_say_it_where_there_is_no_launcher() -> None:
     assert find_launch(OURS) == Launch(address="host0:1234", index=3, count=4)
 
