@@ -7,7 +7,7 @@ takes the same `jobs`, each with its command and the names of those that it wait
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,9 +17,10 @@ from runtime.benchmarks import Declare
 from runtime.folder_lock import sole_user
 from runtime.progress import Listener, ignore_progress
 from runtime.study.pinning import ready_locks
-from runtime.study.places import spec_of, study_folder
+from runtime.study.places import prepared_locks, spec_of, study_folder
+from specs.canonical import digest_of
 from specs.lock import Lock
-from specs.study_graph import StudyGraph, study_graph
+from specs.study_graph import Member, StudyGraph, study_graph
 from specs.study_jobs import Job, jobs_of
 from specs.study_loaded import Study
 from specs.workspace import find_workspace
@@ -52,6 +53,29 @@ class ReadyStudy:
     def command(self, job: Job) -> tuple[str, ...]:
         """Return the command line of a job."""
         return job.command(self.spec(job))
+
+    def asked(self, job: Job, place: str, command: Sequence[str]) -> str:
+        """Digest of what determines a job, and of where it is run.
+
+        A queue is told it with the job, so that the job is found there again.
+
+        Args:
+            job: One of the study's.
+            place: Names the workspace.
+            command: Its command line, as it is run there.
+        """
+        member = self.graph.members[job.experiment]
+        stages = list(member.stages)
+        if not job.is_whole:
+            stages = stages[: stages.index(job.stages[-1]) + 1]
+        return digest_of(
+            {
+                "workspace": place,
+                "command": list(command),
+                "spec": member.plan.spec_digest if job.is_whole else None,
+                "stages": stages,
+            }
+        )
 
     def log(self, job: Job) -> Path:
         """Return the file that a job's output goes to."""
@@ -88,11 +112,7 @@ def ready_study(
     """
     workspace = workspace_of(study)
     folder = study_folder(workspace, study.name)
-    planned = study_graph(study.experiments)
-    members = list(planned.members.values())
-    for member in members:
-        about = f"{member.name} of the study {study.name}, resolved from {member.path}"
-        write_resolved(spec_of(folder, member.name), member.experiment, about)
+    members = _write_specs(study, folder)
     locks = ready_locks(members, folder, workspace, declare, progress)
     return ReadyStudy(
         name=study.name,
@@ -101,6 +121,38 @@ def ready_study(
         graph=study_graph(study.experiments, locks),
         locks=locks,
     )
+
+
+@contextmanager
+def planned_alone(study: Study) -> Iterator[ReadyStudy]:
+    """Yield a study whose specs are written and whose data is left alone.
+
+    Where all of it is prepared already, this is what `ready_alone` yields; before that,
+    stages are told apart by the words that define their data.
+
+    Raises:
+        InputError: The study is in no workspace, or another process is at work on it.
+    """
+    workspace = workspace_of(study)
+    folder = study_folder(workspace, study.name)
+    with sole_user(folder, "study"):
+        locks = prepared_locks(_write_specs(study, folder), folder)
+        yield ReadyStudy(
+            name=study.name,
+            folder=folder,
+            workspace=workspace,
+            graph=study_graph(study.experiments, locks),
+            locks=locks or {},
+        )
+
+
+def _write_specs(study: Study, folder: Path) -> list[Member]:
+    """Write each experiment of a study as a spec of its own."""
+    members = list(study_graph(study.experiments).members.values())
+    for member in members:
+        about = f"{member.name} of the study {study.name}, resolved from {member.path}"
+        write_resolved(spec_of(folder, member.name), member.experiment, about)
+    return members
 
 
 @contextmanager

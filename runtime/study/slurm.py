@@ -24,7 +24,6 @@ from runtime.study.slurm_job import RunJob
 from runtime.study.slurm_queue import Queued, accounted, cancel, queue
 from runtime.study.standing import identify, standing
 from specs.atomic import write_atomically
-from specs.canonical import digest_of
 from specs.errors import InputError
 from specs.study_jobs import Job
 
@@ -89,6 +88,7 @@ class _Call:
         self.rows: dict[str, Row] = {}
         """Of the jobs that were looked at, parents first."""
         self._study, self._submitter = study, submitter
+        self._place = str(study.workspace.resolve())
         self._records, self._jobs = _read(study), queue()
         self._ended = _ended(study, self._records, self._jobs)
         self._active = {one.comment: one for one in self._jobs if not one.is_over}
@@ -97,7 +97,7 @@ class _Call:
         self, name: str, job: Job, command: Sequence[str], *, is_kept: bool
     ) -> Row:
         """Tell how a job stands; submit it if it neither is over nor in the queue."""
-        asked = _asked(self._study, job)
+        asked = self._study.asked(job, self._place, self._study.command(job))
         before = self._ended.get(asked)
         record = self._records.get(name)
         if is_kept or before == "COMPLETED":
@@ -152,22 +152,6 @@ def _ended(
 def _name(study: ReadyStudy, job: str) -> str:
     """Return what a job is called in the queue."""
     return f"{study.name}/{job}"
-
-
-def _asked(study: ReadyStudy, job: Job) -> str:
-    """Digest of what determines a job, and of where it is run."""
-    member = study.graph.members[job.experiment]
-    stages = list(member.stages)
-    if not job.is_whole:
-        stages = stages[: stages.index(job.stages[-1]) + 1]
-    return digest_of(
-        {
-            "workspace": str(study.workspace.resolve()),
-            "command": list(study.command(job)),
-            "spec": member.plan.spec_digest if job.is_whole else None,
-            "stages": stages,
-        }
-    )
 
 
 class _Submitter:
