@@ -50,7 +50,7 @@ PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
 @click.option(
     "--on",
     "cluster",
-    type=click.Choice(["slurm"]),
+    type=click.Choice(["slurm", "kubernetes"]),
     help="Hand the jobs to a cluster's queue, and tell how they stand.",
 )
 @click.option(
@@ -59,6 +59,18 @@ PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
     multiple=True,
     metavar="NAME=VALUE",
     help="A long option of sbatch, such as partition=gpu; time in minutes.",
+)
+@click.option(
+    "--kubernetes-option",
+    "kubernetes_options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of the cluster, such as slice=v5e-16; image, queue, workspace-claim.",
+)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Write the manifests, ask no cluster; with --on kubernetes.",
 )
 @ledger_option
 @click.option(
@@ -85,6 +97,8 @@ def command(
     search: int | None,
     cluster: str | None,
     slurm_options: tuple[str, ...],
+    kubernetes_options: tuple[str, ...],
+    dry_run: bool,
     ledger: str | None,
     chip: str | None,
     mfu: float | None,
@@ -114,6 +128,9 @@ def command(
         raise click.UsageError(what)
     if slurm_options and cluster != "slurm":
         raise click.UsageError("--slurm-option needs --on slurm")
+    if (kubernetes_options or dry_run) and cluster != "kubernetes":
+        what = "--kubernetes-option and --dry-run need --on kubernetes"
+        raise click.UsageError(what)
     study = load_study(path)
     if plan:
         return _planned(study, svg, chip, mfu, price)
@@ -125,6 +142,10 @@ def command(
         return as_dvc_file(study, dvc_file, options)
     if search is not None:
         return _search(study, search, options)
+    if cluster == "kubernetes":
+        from codemix_cli.study_elsewhere import on_kubernetes
+
+        return on_kubernetes(study, kubernetes_options, options, is_dry=dry_run)
     if cluster is not None:
         from codemix_cli.study_elsewhere import on_slurm
 
