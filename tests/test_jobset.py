@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes_schema import broken_rule
 from test_kubernetes_options import options
+from test_study_graph import END, FIRST, MORE, experiment
 from test_study_schedule import GRAPH
 
 from runtime.study.jobset import (
@@ -26,6 +27,7 @@ from runtime.study.kubernetes import check_accelerator, stage_jobs
 from runtime.study.kubernetes_options import ClusterOptions
 from runtime.study.ready import ReadyStudy
 from specs.errors import InputError
+from specs.study_graph import study_graph
 
 STUDY = ReadyStudy(
     name="s",
@@ -34,6 +36,7 @@ STUDY = ReadyStudy(
     graph=GRAPH,
     locks={},
 )
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 CPU = options(cpu="8", memory="32Gi")
 EVERYTHING = options(
     cpu="8",
@@ -76,10 +79,13 @@ def at(document: Any, place: tuple[Any, ...]) -> Any:
 
 
 def test_a_study_is_one_jobset_per_stage() -> None:
-    jobs = stage_jobs(GRAPH)
-    trained = [one for job in jobs.values() for one in job.stages]
-    assert sorted(trained) == sorted(GRAPH.nodes)
-    assert [len(job.stages) for job in jobs.values()] == [1] * len(GRAPH.nodes)
+    # Also where no other experiment goes on from it.
+    alone = study_graph([experiment("e", FIRST, MORE, END)])
+    for graph in (GRAPH, alone):
+        jobs = stage_jobs(graph)
+        trained = [one for job in jobs.values() for one in job.stages]
+        assert sorted(trained) == sorted(graph.nodes)
+        assert [len(job.stages) for job in jobs.values()] == [1] * len(graph.nodes)
     notes = manifest()["metadata"]["annotations"]
     assert notes == {
         "codemix-job": "a/two",
@@ -190,8 +196,16 @@ def test_the_same_is_asked_by_the_same_name_whatever_it_runs_on() -> None:
     assert second["metadata"]["name"] == f"{first['metadata']['name']}-2"
 
 
+def names(most: int) -> st.SearchStrategy[str]:
+    """Names of all lengths alike, as specs may have them."""
+    rest = st.integers(0, most - 1).flatmap(
+        lambda size: st.text(f"{LETTERS}._-", min_size=size, max_size=size)
+    )
+    return st.builds(str.__add__, st.sampled_from(LETTERS), rest)
+
+
 @given(
-    job=st.from_regex(r"\A[a-z0-9][a-z0-9._-]{0,127}(/[a-z0-9._-]{1,64})?\Z"),
+    job=st.one_of(names(128), st.builds("{}/{}".format, names(128), names(64))),
     asked=st.text("0123456789abcdef", min_size=32, max_size=32),
     attempt=st.integers(1, 99),
 )
@@ -206,7 +220,7 @@ def test_names_are_those_that_kubernetes_takes(
     assert asked[:10] in name
 
 
-@given(name=st.from_regex(r"\A[a-z0-9][a-z0-9._-]{0,127}\Z"))
+@given(name=names(128))
 def test_labels_are_those_that_kubernetes_takes(name: str) -> None:
     study = ReadyStudy(
         name=name, folder=Path(), workspace=Path(), graph=GRAPH, locks={}
