@@ -2,8 +2,8 @@
 
 Mappings are merged key by key at every depth; anything else, lists too, is replaced.
 A mixture is one value, for its weights mean nothing without each other, and so is
-`model` where the file names a preset. A null takes away an inherited source or
-mixture. What a file is called, and its version, are its own. The first of a chain may
+`model` where the file names a preset. A null takes away an inherited source, mixture
+or matrix. What a file is called, and its version, are its own. The first of a chain may
 go on from a run of the ledger instead; see `specs.amend`.
 """
 
@@ -132,7 +132,7 @@ def _merged(parent: Document, heir: Document) -> Document:
 
 
 def _refuse_vain_removals(parent: dict[str, Any], heir: Document) -> None:
-    """Refuse a null for a source or mixture that is not inherited."""
+    """Refuse a null for a source, a mixture or a matrix that is not inherited."""
     problems = [
         heir.problem(
             (group, name),
@@ -143,6 +143,9 @@ def _refuse_vain_removals(parent: dict[str, Any], heir: Document) -> None:
         for name, value in mapping(heir.value.get(group)).items()
         if value is None and name not in mapping(parent.get(group))
     ]
+    if "matrix" not in parent and heir.value.get("matrix", ...) is None:
+        what = "takes away an inherited matrix, but there is none"
+        problems.append(heir.problem(("matrix",), what, "delete it"))
     if problems:
         raise SpecError(problems)
 
@@ -154,7 +157,7 @@ def _merged_values(
     for key, value in new.items():
         here = (*place, key)
         before = old.get(key)
-        if key in old and value is None and place in (("sources",), ("mixtures",)):
+        if key in old and value is None and _may_be_taken_away(here):
             del result[key]
         elif (
             isinstance(before, dict)
@@ -166,6 +169,11 @@ def _merged_values(
             result[key] = value
             replaced.add(here)
     return result
+
+
+def _may_be_taken_away(place: Place) -> bool:
+    """Tell a place where null takes away what is inherited."""
+    return place == ("matrix",) or place[:-1] in (("sources",), ("mixtures",))
 
 
 def _is_one_value(place: Place, value: dict[str, Any]) -> bool:

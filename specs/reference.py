@@ -51,9 +51,9 @@ key at every depth, and what this file says wins. Everything else is replaced, *
 too**: a file that writes `stages` writes all of them. Two kinds of mappings are one
 value and are replaced whole: every mixture, whose weights mean nothing without each
 other, and `model` where the file names a `preset`. `null` takes away an inherited
-source or mixture. `codemix`, `name`, `description` and `tags` are not inherited.
-Inherited sources and mixtures that no stage uses are left out of the resolved spec; one
-that the file itself writes and never uses is an error.
+source, mixture or `matrix`. `codemix`, `name`, `description` and `tags` are not
+inherited. Inherited sources and mixtures that no stage uses are left out of the
+resolved spec; one that the file itself writes and never uses is an error.
 
 ## `extends` an entry: an amendment
 

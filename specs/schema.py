@@ -51,13 +51,22 @@ _FILE_KEYS: dict[str, Any] = {
         "title": "Extends",
     },
     "matrix": {
-        "additionalProperties": {"minItems": 1, "type": "array", "uniqueItems": True},
+        "anyOf": [
+            {
+                "additionalProperties": {
+                    "minItems": 1,
+                    "type": "array",
+                    "uniqueItems": True,
+                },
+                "minProperties": 1,
+                "type": "object",
+            },
+            {"type": "null"},
+        ],
         "description": "Dotted place -> the values that it takes in turn; every "
-        "combination is an experiment.",
+        "combination is an experiment. Null takes away an inherited one.",
         "examples": [{"seed": [1, 2]}],
-        "minProperties": 1,
         "title": "Matrix",
-        "type": "object",
     },
 }
 

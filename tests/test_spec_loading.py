@@ -254,6 +254,18 @@ def test_null_takes_away_an_inherited_mixture(base: Path) -> None:
         heir(base, "mixtures: {code: null}\n")
 
 
+def test_null_takes_away_an_inherited_matrix(base: Path) -> None:
+    write(base.parent, "base.yaml", base.read_text() + "matrix: {seed: [8, 9]}\n")
+    text = f"{LEAST}extends: base.yaml\n"
+    both = load_experiments(write(base.parent, "both.yaml", text))
+    assert [(one.name, one.seed) for one in both] == [
+        ("heir-seed-8", 8),
+        ("heir-seed-9", 9),
+    ]
+    one = heir(base, "matrix: null\n")
+    assert (one.name, one.seed) == ("heir", 7)
+
+
 def test_words_for_people_are_not_inherited(base: Path) -> None:
     write(base.parent, "base.yaml", base.read_text() + "tags: [old]\n")
     one = heir(base, "")
