@@ -110,3 +110,7 @@ def cli(ctx: click.Context, pdb: bool) -> None:
     Start with: codemix init my-study
     """
     ctx.meta["codemix.pdb"] = pdb
+
+
+if __name__ == "__main__":
+    cli(prog_name="codemix")

@@ -186,6 +186,21 @@ def test_command_module_that_is_broken_is_our_mistake() -> None:
     assert "Traceback" in shown.stderr
 
 
+@pytest.mark.parametrize("module", ["codemix_cli", "codemix_cli.main"])
+def test_python_runs_it_as_a_module(module: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-m", module, "validate", "specs/debug.yaml"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("specs/debug.yaml")
+    assert "ok" in shown.stdout
+
+
 def test_interrupt_exits_130_and_says_that_it_is_safe() -> None:
     wait = "import runtime.doctor, time; runtime.doctor.examine = lambda *a, **k: "
     code = wait + "(print('in', flush=True), time.sleep(60))"
