@@ -11,7 +11,7 @@ from codemix_cli.output import Command, Result, note, table
 from codemix_cli.reading import complete_entry, workspace_here
 
 if TYPE_CHECKING:
-    from evals.study.reported import StudyReport
+    from evals.study.reported import ReportedScore, StudyReport
 
 
 @click.command(cls=Command, example="codemix report specs/mini -o report.html")
@@ -56,7 +56,7 @@ def command(
 
 
 def _told(report: StudyReport) -> str:
-    from evals.study.tables import told_cell, told_verdict
+    from evals.study.tables import told_verdict
 
     rows = [["point", "stage", "runs", *(score.label for score in report.scores)]]
     rows += [
@@ -64,14 +64,13 @@ def _told(report: StudyReport) -> str:
             point.label,
             point.stage,
             f"{len(point.runs)} of {point.num_wanted}",
-            *(
-                told_cell(report.cell(point.name, score.name), score)
-                for score in report.scores
-            ),
+            *(_told_cell(report, point.name, score) for score in report.scores),
         ]
         for point in report.points
     ]
     parts = [table(rows)]
+    if report.expected:
+        parts.append("in parentheses: what was published")
     if report.claims:
         claims = [["claim", "verdict", "says", "open"]]
         claims += [
@@ -80,3 +79,14 @@ def _told(report: StudyReport) -> str:
         ]
         parts.append(table(claims))
     return "\n\n".join(parts)
+
+
+def _told_cell(report: StudyReport, point: str, score: ReportedScore) -> str:
+    """Tell a score, with what was published of it in parentheses."""
+    from evals.study.tables import expected_of, told_cell, told_number
+
+    told = told_cell(report.cell(point, score.name), score)
+    published = expected_of(report, point, score.name)
+    if not published:
+        return told
+    return f"{told} ({told_number(published[0].value, score)})"

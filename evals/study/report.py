@@ -74,6 +74,7 @@ def report_of(
                 kind=one.kind,
                 source=one.source,
                 reading_error=one.reading_error,
+                note=one.note,
             )
             for one in study.expected
         ),

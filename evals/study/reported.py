@@ -75,6 +75,7 @@ class ReportedExpectation(Value):
     kind: str
     source: str
     reading_error: float
+    note: str = ""
 
 
 class ReportedEntry(Value):

@@ -174,11 +174,19 @@ def _published(report: StudyReport) -> str:
                 labels[one.point],
                 score.label,
                 told_number(one.value, score),
-                f"{one.kind}, {one.source}",
+                _where(one),
                 told_cell(cell, score),
             ]
         )
     return _table(["point", "score", "published", "where", "here"], rows)
+
+
+def _where(one: ReportedExpectation) -> str:
+    """Say where a published result stands, how near it was read, and what of it."""
+    where = f"{one.kind}, {one.source}"
+    if one.reading_error:
+        where += f", +- {one.reading_error:g}"
+    return f"{where}; {one.note}" if one.note else where
 
 
 def _claims(report: StudyReport) -> str:
@@ -189,10 +197,12 @@ def _claims(report: StudyReport) -> str:
             told_verdict(claim),
             "; ".join(told_finding(one) for one in claim.findings),
             claim.why,
+            claim.note,
         ]
         for claim in report.claims
     ]
-    return _table(["claim", "says", "verdict", "difference", "what is missing"], rows)
+    header = ["claim", "says", "verdict", "difference", "what is missing", "note"]
+    return _table(header, rows)
 
 
 def _entries(report: StudyReport) -> str:

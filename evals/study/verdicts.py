@@ -51,6 +51,8 @@ class Verdict(Value):
     name: str
     says: str
     source: str | None
+    note: str = ""
+    """What the study says beside it."""
     outcome: Outcome
     basis: Basis | None
     """`recipes`, or `runs` where nothing is known of seeds; null: unknown."""
@@ -121,6 +123,7 @@ def _verdict(
         name=claim.name,
         says=claim.says,
         source=claim.source,
+        note=claim.note,
         outcome=outcome,
         basis=basis,
         findings=findings,
