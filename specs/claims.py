@@ -239,14 +239,14 @@ def _comparison(reader: _Reader) -> Order | Alike:
     if reader.take("=~"):
         terms.append(_term(reader))
         reader.need("within")
-        _refuse_numbers_alone(terms)
+        _refuse_what_tells_nothing(terms)
         return Alike(terms=(terms[0], terms[1]), within=_margin(reader))
     relation: Literal[">", "<"] = "<" if reader.words_ahead("<") else ">"
     while reader.take(relation):
         terms.append(_term(reader))
     if len(terms) == 1:
         raise reader.refuse("'>', '<' or '=~'")
-    _refuse_numbers_alone(terms)
+    _refuse_what_tells_nothing(terms)
     margin = None
     if reader.take("by"):
         reader.need(">=")
@@ -283,7 +283,10 @@ def _margin(reader: _Reader) -> Margin:
     return Margin(amount=float(amount), kind=kind)
 
 
-def _refuse_numbers_alone(terms: list[Term]) -> None:
+def _refuse_what_tells_nothing(terms: list[Term]) -> None:
     for left, right in itertools.pairwise(terms):
         if left.number is not None and right.number is not None:
             raise broken("compares two numbers", "name a point and a score")
+        if left == right:
+            what = f"compares {left} with itself"
+            raise broken(what, "name another point or another score")

@@ -76,6 +76,8 @@ def test_a_claim_is_one_value_whatever_its_spaces() -> None:
         ("a.x ? b.x", "character 5, '?', has no meaning"),
         ("mean() > b.x", "')' stands at character 6 where a point"),
         ("a.x > 1 > 2", "compares two numbers"),
+        ("a.x > b.x > b.x", "compares b.x with itself"),
+        ("mean(a.x) =~ a.x within 1", "compares a.x with itself"),
     ],
 )
 def test_what_is_no_claim_is_refused_with_its_place(text: str, what: str) -> None:
