@@ -10,6 +10,13 @@ import click
 
 from codemix_cli.output import Command, Result
 from codemix_cli.progress import open_meter
+from codemix_cli.set_options import (
+    count_option,
+    exclude_option,
+    out_option,
+    seed_option,
+    workers_option,
+)
 from codemix_cli.wording import scaled
 
 if TYPE_CHECKING:
@@ -21,20 +28,9 @@ if TYPE_CHECKING:
     cls=Command,
     example="codemix data synth --count 100000 --seed 0 --out data/synth --workers 2",
 )
-@click.option("--count", type=click.IntRange(min=1), required=True, help="Problems.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Decides which problems.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder of the set.",
-)
+@count_option
+@seed_option("Decides which problems.")
+@out_option("Folder of the set.")
 @click.option(
     "--families", metavar="NAMES", help="Names with commas between; all if left out."
 )
@@ -44,19 +40,8 @@ if TYPE_CHECKING:
 @click.option(
     "--layouts", metavar="NAMES", help="Such as docstring,prose; all if left out."
 )
-@click.option(
-    "--exclude",
-    type=click.Path(path_type=Path, dir_okay=False),
-    multiple=True,
-    help="Questions (.jsonl) or n-grams that no problem may hold; repeatable.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Processes; changes no byte.",
-)
+@exclude_option
+@workers_option("Processes; changes no byte.")
 @click.option(
     "--sandbox",
     type=click.Choice(["bubblewrap", "process"]),

@@ -10,6 +10,13 @@ import click
 from codemix_cli.commands.data.synth import Pace
 from codemix_cli.output import Command, Result
 from codemix_cli.progress import open_meter
+from codemix_cli.set_options import (
+    count_option,
+    exclude_option,
+    out_option,
+    seed_option,
+    workers_option,
+)
 from codemix_cli.wording import scaled
 
 if TYPE_CHECKING:
@@ -21,20 +28,9 @@ if TYPE_CHECKING:
     example="codemix data write writer.yaml --count 1000 --seed 0 --out data/written",
 )
 @click.argument("writer", type=click.Path(path_type=Path))
-@click.option("--count", type=click.IntRange(min=1), required=True, help="Problems.")
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Decides what is asked for.",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="Folder of the set and of the model's answers.",
-)
+@count_option
+@seed_option("Decides what is asked for.")
+@out_option("Folder of the set and of the model's answers.")
 @click.option(
     "--budget",
     metavar="TOKENS",
@@ -43,19 +39,8 @@ if TYPE_CHECKING:
 @click.option(
     "--replay", is_flag=True, help="Ask nothing: make the set of the answers kept."
 )
-@click.option(
-    "--exclude",
-    type=click.Path(path_type=Path, dir_okay=False),
-    multiple=True,
-    help="Questions (.jsonl) or n-grams that no problem may hold; repeatable.",
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Programs that run at once; changes no byte.",
-)
+@exclude_option
+@workers_option("Programs that run at once; changes no byte.")
 def command(
     writer: Path,
     count: int,
