@@ -12,6 +12,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,23 +39,31 @@ class StudyJournal:
         self._path = folder / "journal.jsonl"
 
     def add(self, event: Event) -> None:
-        """Write an event, in one piece."""
-        line = json.dumps({"unix_ms": time.time_ns() // 10**6, **event._asdict()})
-        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            os.write(file, f"{line}\n".encode())
-        finally:
-            os.close(file)
+        """Write an event, in one piece or not at all.
+
+        A full disk stops no study by this file: the jobs tell of it themselves.
+        """
+        told = {"unix_ms": time.time_ns() // 10**6, **event._asdict()}
+        line = f"{json.dumps(told)}\n".encode()
+        with suppress(OSError):
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                size = os.fstat(file).st_size
+                if os.write(file, line) < len(line):
+                    os.ftruncate(file, size)
+            finally:
+                os.close(file)
 
     def last_pid(self, job: str) -> int | None:
-        """Return the process that a job was last run by."""
-        pid = None
+        """Return the process that a job was last run by; None if that has ended."""
+        pid: int | None = None
         if self._path.exists():
             for line in self._path.read_text("utf-8").splitlines():
                 try:
                     event = json.loads(line)
                 except ValueError:
-                    continue  # A disk was full.
-                if event["job"] == job and event["pid"] is not None:
-                    pid = int(event["pid"])
+                    continue  # A power cut tore it.
+                if event["job"] == job:
+                    # The number of one that has ended may be anybody's by now.
+                    pid = event["pid"] if event["state"] == "running" else None
         return pid

@@ -98,6 +98,9 @@ class LocalJobs:
         except BaseException as error:
             # A second Ctrl-C ends them at once, as it would end a run of its own.
             is_second = isinstance(error, KeyboardInterrupt)
+            if not is_second:
+                # It may be the listener that is broken; jobs are waited for anyway.
+                self._listener = _ignore_event
             self._send(signal.SIGINT if is_second else signal.SIGTERM)
             while self.running:
                 self._reap(is_stopping=True)
@@ -113,11 +116,14 @@ class LocalJobs:
                 self._start(name, job)
 
     def _start(self, name: str, job: Job) -> None:
-        slot = self._free.pop(0)
         command = [*self._program, *self.study.command(job)[1:], *self._options]
         log = self.study.log(job)
-        child: Child = start(command, log, slot)
-        self.running[name], self._held[name] = child, slot
+        try:
+            child = start(command, log, self._free[0])
+        except OSError as error:
+            self._end(name, "failed", log, f"can't be started: {error}")
+            return
+        self.running[name], self._held[name] = child, self._free.pop(0)
         self.schedule.begin(name)
         self._tell(Event(name, "running", pid=child.pid, log=str(log)))
 
@@ -150,13 +156,14 @@ class LocalJobs:
             if isinstance(process, Orphan):
                 self._end_orphan(name, is_stopping=is_stopping)
                 continue
+            assert isinstance(process, Child)
             log = self.study.log(self.study.jobs[name])
             if code == 0:
                 self._end(name, "done", log)
             elif is_stopping and code in STOPPED_CODES:
                 self._end(name, "stopped", log)
             else:
-                self._end(name, "failed", log, _reason(code, log))
+                self._end(name, "failed", log, _reason(code, log, process.log_start))
 
     def _end_orphan(self, name: str, *, is_stopping: bool) -> None:
         """Ask the ledger what came of it: nobody knows its exit code."""
@@ -176,8 +183,14 @@ class LocalJobs:
             self._tell(Event(heir, "blocked", name))
 
     def _send(self, number: signal.Signals) -> None:
-        for process in self.running.values():
-            process.send(number)
+        for name, process in list(self.running.items()):
+            if process.pid is not None:
+                process.send(number)
+                continue
+            # Nobody knows whom to stop, and it may be at work for days.
+            del self.running[name]
+            reason = "still at work: its process is not known"
+            self._end(name, "stopped", self.study.log(self.study.jobs[name]), reason)
 
     def _tell(self, event: Event) -> None:
         self._journal.add(event)
@@ -189,7 +202,11 @@ def _signal_of(stopping: Stopping) -> signal.Signals:
     return signal.SIGTERM if is_preempted else signal.SIGINT
 
 
-def _reason(code: int, log: Path) -> str:
+def _reason(code: int, log: Path, log_start: int) -> str:
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
-    return last_words(log) or f"exit code {code}"
+    return last_words(log, log_start) or f"exit code {code}"
+
+
+def _ignore_event(_: Event) -> None:
+    """Tell nobody."""

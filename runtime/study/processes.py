@@ -12,8 +12,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -39,8 +39,12 @@ class JobProcess(Protocol):
 class Child:
     """A process that this study has started."""
 
-    def __init__(self, process: subprocess.Popen[bytes], lock: int) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], lock: int, log_start: int
+    ) -> None:
         self.pid: int | None = process.pid
+        self.log_start = log_start
+        """Byte of its log at which its own output begins."""
         self._process, self._lock = process, lock
 
     def poll(self) -> int | None:
@@ -84,28 +88,49 @@ def start(command: Sequence[str], log: Path, slot: Slot) -> Child:
         command: Its command line.
         log: Where its output goes, after what is there.
         slot: What it is given of the machine.
+
+    Raises:
+        OSError: It can't be started, or its log can't be written.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     lock = os.open(log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    when = time.strftime("%Y-%m-%d %H:%M:%S")
-    os.write(lock, f"--- {when}\n".encode())
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **slot.environ, "PYTHONPATH": python_path()},
-            process_group=0,
-            # A descriptor of its own: what the job starts may keep its output.
-            pass_fds=[lock],
-        )
-    if slot.cores is not None and hasattr(os, "sched_setaffinity"):
-        # Before it has any other thread, and long before jax counts cores.
-        with suppress(ProcessLookupError):
-            os.sched_setaffinity(process.pid, slot.cores)
-    return Child(process, lock)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        when = time.strftime("%Y-%m-%d %H:%M:%S")
+        os.write(lock, f"--- {when}\n".encode())
+        log_start = os.fstat(lock).st_size
+        with log.open("ab") as output, _only_on(slot.cores):
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **slot.environ, "PYTHONPATH": python_path()},
+                process_group=0,
+                # A descriptor of its own: what the job starts may keep its output.
+                pass_fds=[lock],
+            )
+    except BaseException:
+        os.close(lock)
+        raise
+    return Child(process, lock, log_start)
+
+
+@contextmanager
+def _only_on(cores: Sequence[int] | None) -> Iterator[None]:
+    """Give what is started within its cores from its first moment.
+
+    Set from outside once it runs, they could come after jax has counted them.
+    """
+    if cores is None or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)  # of this thread
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def python_path() -> str:
@@ -114,11 +139,19 @@ def python_path() -> str:
     return os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def last_words(log: Path) -> str:
-    """Return the last error that a job has told, or its last line."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-        lines = file.read().decode("utf-8", "replace").strip().splitlines()
+def last_words(log: Path, start: int = 0) -> str:
+    """Return the last error that a job has told, or its last line.
+
+    Args:
+        log: Its log.
+        start: Byte at which its own output begins.
+    """
+    try:
+        with log.open("rb") as file:
+            file.seek(max(start, log.stat().st_size - _TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    except FileNotFoundError:
+        return "its log has been deleted"
     errors = [line for line in lines if line.startswith("error: ")]
     found = errors[-1].removeprefix("error: ") if errors else ""
     return found or next((line for line in reversed(lines) if line.strip()), "")

@@ -18,6 +18,7 @@ from runtime.folder_lock import sole_user
 from runtime.progress import Listener, ignore_progress
 from runtime.study.pinning import ready_locks
 from runtime.study.places import prepared_locks, spec_of, study_folder
+from specs.atomic import sweep
 from specs.canonical import digest_of
 from specs.lock import Lock
 from specs.study_graph import Member, StudyGraph, study_graph
@@ -170,5 +171,7 @@ def ready_alone(
         SpecError: A source is gone through too often.
         InputError: As `ready_study`; or another process is at work on the study.
     """
-    with sole_user(study_folder(workspace_of(study), study.name), "study"):
+    folder = study_folder(workspace_of(study), study.name)
+    with sole_user(folder, "study"):
+        sweep(folder)
         yield ready_study(study, declare, progress)

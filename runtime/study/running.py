@@ -19,6 +19,7 @@ from runtime.study.places import study_folder
 from runtime.study.ready import ReadyStudy, ready_study, workspace_of
 from runtime.study.slots import divide
 from runtime.study.standing import identify
+from specs.atomic import sweep
 from specs.study_loaded import Study
 
 LOOK_SECONDS = 1.0
@@ -113,6 +114,7 @@ def run_study(
     slots = divide(num_jobs)
     folder = study_folder(workspace_of(study), study.name)
     with sole_user(folder, "study"):
+        sweep(folder)
         ready = ready_study(study, declare, listeners.progress)
         members = list(ready.graph.members.values())
         known = identify(members, ready.locks, slots[0].cores)
@@ -123,11 +125,22 @@ def run_study(
             jobs.run(stopping, _Regularly(looker, listeners.look))
             if jobs.schedule.is_good:
                 stopping.reason = ""
-            what = "stopped, and the states of all runs are saved"
             fix = "run the same command again: it goes on from there"
-            stopping.raise_reason(ALONE, what, fix)
+            stopping.raise_reason(ALONE, _stopped(jobs), fix)
         rows = looker.look().rows
         return StudyEnded(study=ready, rows=rows, entries=jobs.look_up().runs)
+
+
+def _stopped(jobs: LocalJobs) -> str:
+    """Tell what became of jobs that were asked to stop."""
+    failed = [
+        f"{name} failed ({jobs.study.log(jobs.study.jobs[name])})"
+        for name, one in jobs.schedule.standings.items()
+        if one.state == "failed"
+    ]
+    if failed:
+        return f"stopped; {', '.join(failed)}; the states of all other runs are saved"
+    return "stopped, and the states of all runs are saved"
 
 
 class _Regularly:

@@ -110,14 +110,15 @@ def standing(
 
 def completed_runs(ledger: Ledger, known: Mapping[str, Known]) -> dict[str, str]:
     """Return the entries of the experiments that are completed, by name."""
-    names = {one.run: name for name, one in known.items()}
+    # Names do not count: one run may be all that two experiments are.
+    identities = {one.run for one in known.values()}
     found: dict[str, str] = {}
-    for digest, entry in runs_with(ledger, names):
+    for digest, entry in runs_with(ledger, identities):
         assert isinstance(entry, Entry)
         # The first one stands for all of its identity, as with `codemix run`.
-        if entry.identity in names and entry.outcome.status == "completed":
-            found[names[entry.identity]] = digest
-    return found
+        if entry.identity in identities and entry.outcome.status == "completed":
+            found[entry.identity] = digest
+    return {name: found[one.run] for name, one in known.items() if one.run in found}
 
 
 def _is_here(found: FinishedStage, ledger: Ledger, workspace: Path) -> bool:
