@@ -47,16 +47,34 @@ class MadeStudy:
                     f"{name} {asked}",
                     tuple(tuple(row) for row in rows),
                     (None,) * len(rows[0]),
+                    tuple(map(str, range(len(rows[0])))),
                 )
                 for name, rows in tasks.items()
             },
         )
 
-    def numbers(self, point: str, score: str, values: Sequence[float]) -> None:
-        """Give a point one number per seed, and nothing beside it."""
+    def numbers(
+        self,
+        point: str,
+        score: str,
+        values: Sequence[float],
+        *,
+        runs_of: str = "",
+        weights_of: str = "",
+    ) -> None:
+        """Give a point one number per seed, and nothing beside it.
+
+        Args:
+            point: The point.
+            score: The score.
+            values: One per seed.
+            runs_of: The point whose runs these are, at another stage.
+            weights_of: The point whose weights these are, in entries of others.
+        """
         runs = tuple(
             RunScore(
-                entry=f"{point}-{seed}",
+                entry=f"{runs_of or point}-{seed}",
+                weights=f"weights of {weights_of or point}-{seed}",
                 sources=(f"{point}-{seed}",),
                 step=10,
                 seed=seed,

@@ -10,8 +10,8 @@ from scipy import stats
 from study_evidence import MadeStudy, claim
 
 from evals.statistics.paired import paired_difference
-from evals.study.measured import Missing
-from evals.study.sums import NotKnown, Summing
+from evals.study.measured import Missing, NotKnown
+from evals.study.sums import Summing
 from evals.study.verdicts import Verdict, judge
 from specs.claims import Cell
 from specs.study import StudyScore
@@ -145,24 +145,29 @@ def test_a_claim_is_judged_by_its_whole_interval(says: str, outcome: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("says", "confidence"),
+    ("says", "to_support", "to_contradict"),
     [
-        ("a.loss < b.loss", 0.95),
-        ("best of {a, b, c} in loss is a", 0.975),
-        ("a.loss =~ b.loss within 1", 0.90),
+        ("a.loss < b.loss", 0.95, 0.95),
+        ("best of {a, b, c} in loss is a", 0.95, 0.975),
+        ("a.loss =~ b.loss within 1", 0.90, 0.95),
     ],
 )
-def test_intervals_give_the_claim_as_a_whole_its_confidence(
-    says: str, confidence: float
+def test_the_ends_of_a_finding_give_the_claim_its_confidence(
+    says: str, to_support: float, to_contradict: float
 ) -> None:
     study = made()
     for point, mean in {"a": 3.0, "b": 3.4, "c": 3.6}.items():
         study.numbers(point, "loss", [mean, mean + 0.1, mean - 0.2])
     first = verdict(study, says).findings[0]
-    interval = difference(study, "a", "b", "loss").interval(confidence)
+    found = difference(study, "a", "b", "loss")
     assert first.high is not None
     assert first.low is not None
-    assert first.high - first.low == pytest.approx(interval[1] - interval[0], rel=1e-9)
+    for reach, confidence in (
+        (first.surplus - first.low, to_support),
+        (first.high - first.surplus, to_contradict),
+    ):
+        low, high = found.interval(confidence)
+        assert reach == pytest.approx((high - low) / 2, rel=1e-9)
 
 
 def test_no_seed_was_trained_twice_so_nothing_is_said_of_recipes() -> None:
@@ -178,7 +183,7 @@ def test_no_seed_was_trained_twice_so_nothing_is_said_of_recipes() -> None:
     assert (found.outcome, found.basis) == ("supported", "runs")
 
 
-def test_the_seeds_that_would_decide_do_and_one_less_does_not() -> None:
+def test_the_seeds_that_would_decide_have_that_power_and_one_less_has_not() -> None:
     study = made()
     study.numbers("a", "loss", [3.0, 3.4, 3.2])
     study.numbers("b", "loss", [3.3, 3.6, 3.15])
@@ -187,19 +192,18 @@ def test_the_seeds_that_would_decide_do_and_one_less_does_not() -> None:
     needed = found.seeds_to_decide
     assert needed is not None
     assert f"{needed} seeds of each point would decide" in found.why
-    deviations = [np.std(one, ddof=1) for one in ([3.0, 3.4, 3.2], [3.3, 3.6, 3.15])]
+    variances = [np.var(one, ddof=1) for one in ([3.0, 3.4, 3.2], [3.3, 3.6, 3.15])]
 
-    def outcome(number: int) -> str:
-        # As many seeds with the very same mean and deviation.
-        tried = made()
-        for point, mean, deviation in zip("ab", (3.2, 3.35), deviations, strict=True):
-            spread = np.arange(number) - (number - 1) / 2
-            spread = spread / np.std(spread, ddof=1) * deviation
-            tried.numbers(point, "loss", (mean + spread).tolist())
-        return verdict(tried, "a.loss < b.loss").outcome
+    def power(number: int) -> float:
+        error = (sum(variances) / number) ** 0.5
+        squares = sum(one**2 for one in variances)
+        degrees = (number - 1) * sum(variances) ** 2 / squares
+        reach = stats.t.ppf(0.975, degrees)
+        return float(stats.nct.sf(reach, degrees, 0.15 / error))
 
-    assert outcome(needed) == "supported"
-    assert outcome(needed - 1) == "undecided"
+    # Whole degrees of freedom, and Student's quantile in place of the noncentral one.
+    assert power(needed) > 0.79
+    assert power(needed - 1) < 0.81
 
 
 def test_too_few_questions_are_not_mended_by_seeds() -> None:
@@ -212,7 +216,10 @@ def test_too_few_questions_are_not_mended_by_seeds() -> None:
     found = verdict(study, "b.nl > a.nl")
     assert found.outcome == "undecided"
     assert found.seeds_to_decide is None
-    assert found.why == "no number of seeds decides it: the difference is too small"
+    assert found.why == (
+        "no number of seeds would decide it, as far as these runs tell: the "
+        "difference is too small"
+    )
 
 
 def test_what_was_asked_differently_is_not_compared() -> None:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from evals.study.measured import Missing
+from pydantic import ConfigDict
+
+from evals.study.measured import Missing, NotFinite
 from evals.study.reading import PointReader
 from ledger.documents import run_of
 from ledger.listing import rows_of
@@ -23,6 +25,8 @@ from specs.study_loaded import Study, StudyPoint
 class Trial(Value):
     """One mixture that was tried."""
 
+    model_config = ConfigDict(allow_inf_nan=True)
+
     name: str
     """Of its experiment."""
     shares: Shares
@@ -30,7 +34,7 @@ class Trial(Value):
     weights: dict[str, float]
     """Place in the spec -> percent of the mixture."""
     objective: float
-    """In the score's unit."""
+    """In the score's unit; not finite where the run came to no number."""
     entry: str
     """Digest."""
 
@@ -125,6 +129,8 @@ def _objective(
     values = []
     for part in parts:
         measured = reader.read(point, part, study.scores[part])
+        if isinstance(measured, NotFinite):
+            return math.nan
         if isinstance(measured, Missing):
             raise InputError(
                 f"{name} ({digest[:12]}) has no {part}: {measured.why}",

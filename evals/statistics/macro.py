@@ -122,7 +122,8 @@ def satterthwaite(parts: Sequence[tuple[float, int]]) -> int:
     spread = math.fsum(
         variance * variance / degrees for variance, degrees in parts if variance
     )
-    return max(1, math.floor(total * total / spread))
+    # Equal variances come to a whole number, whatever rounding makes of it.
+    return max(1, math.floor(total * total / spread * (1 + 1e-12)))
 
 
 def _recovered(

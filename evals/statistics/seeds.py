@@ -77,9 +77,9 @@ def seed_errors(tasks: Sequence[SeedTable]) -> SeedErrors:
     over_seeds = error_of_mean(by_seed, range(len(by_seed)))
     left_over, both = None, None
     if over_seeds is not None:
-        left_over = math.hypot(*map(_left_over, tasks)) / len(tasks)
+        left_over = math.hypot(*map(left_over_error, tasks)) / len(tasks)
         if over_questions is not None:
-            both = _combined(over_seeds, over_questions, left_over)
+            both = combined_error(over_seeds, over_questions, left_over)
     return SeedErrors(
         num_seeds=len(by_seed),
         mean=math.fsum(by_seed) / len(by_seed),
@@ -123,7 +123,7 @@ def difference_over_seeds(
         return None
     over_seeds = math.hypot(before.over_seeds, after.over_seeds)
     left_over = math.hypot(before.left_over or 0, after.left_over or 0)
-    error = _combined(over_seeds, over_questions, left_over)
+    error = combined_error(over_seeds, over_questions, left_over)
     if error == 0:
         return None
     degrees = satterthwaite(
@@ -155,14 +155,18 @@ def _over_seeds(task: SeedTable) -> list[float]:
     ]
 
 
-def _combined(over_seeds: float, over_questions: float, left_over: float) -> float:
-    """Add two errors in squares; what is in both of them is counted once."""
+def combined_error(over_seeds: float, over_questions: float, left_over: float) -> float:
+    """Add two errors in squares; what is in both of them is counted once.
+
+    >>> round(combined_error(3.0, 4.0, 3.0), 12), combined_error(3.0, 4.0, 9.0)
+    (4.0, 4.0)
+    """
     square = over_seeds**2 + over_questions**2 - left_over**2
     # Estimates vary, so the rest can come out larger than what it is a part of.
     return max(over_seeds, over_questions, math.sqrt(max(0.0, square)))
 
 
-def _left_over(task: SeedTable) -> float:
+def left_over_error(task: SeedTable) -> float:
     """Standard error that neither the seeds nor the questions account for."""
     columns, codes = _over_seeds(task), cluster_codes(task.clusters)
     num_seeds, groups, count = len(task.rows), max(codes) + 1, len(codes)

@@ -67,10 +67,13 @@ def gather(
 
 
 def _entries(experiments: Iterable[Experiment], ledger: Ledger) -> dict[str, str]:
-    wanted = {experiment_digest(one): one.name for one in experiments}
+    wanted: dict[str, list[str]] = {}
+    for one in experiments:
+        # Names do not count: one run may be all that two experiments are.
+        wanted.setdefault(experiment_digest(one), []).append(one.name)
     found = {}
     for row in rows_of(ledger.folder):
         is_whole = row.kind == "run" and row.result == "completed"
         if is_whole and row.spec_digest in wanted:
-            found[wanted[row.spec_digest]] = row.digest
+            found |= dict.fromkeys(wanted[row.spec_digest], row.digest)
     return found

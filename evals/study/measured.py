@@ -13,11 +13,18 @@ from specs.study import StudyScore
 PERCENT = 100.0
 
 
+class NotKnown(Exception):
+    """What is asked can't be told of these scores; says why."""
+
+
 class RunScore(Value):
     """One score of one run."""
 
     entry: str
     """Digest of the entry of the run."""
+    weights: str
+    """Digest of the weights that are scored: those of a shared stage stand in the
+    entries of several experiments, and are trained once."""
     sources: tuple[str, ...]
     """Digests of the documents that the number stands in: the entry, or evaluations of
     its weights."""
@@ -35,6 +42,8 @@ class Answers(NamedTuple):
     rows: tuple[tuple[float, ...], ...]
     """Per run, in the score's unit."""
     clusters: tuple[str | None, ...]
+    ids: tuple[str, ...]
+    """Which questions, as every evaluation of the same data calls them."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +62,27 @@ class Measured:
         """The mean over the runs."""
         return math.fsum(one.value for one in self.runs) / len(self.runs)
 
+    @property
+    def origins(self) -> set[str]:
+        """What tells that two scores are of the same runs, or the same weights."""
+        return {name for run in self.runs for name in (run.entry, run.weights)}
+
+
+class Part(NamedTuple):
+    """A score in a weighted sum."""
+
+    weight: float
+    measured: Measured
+
 
 class Missing(Value):
     """Why a score of a point is not known."""
 
     why: str
+
+
+class NotFinite(Missing):
+    """A seed came to no finite number: a result, which other seeds don't make good."""
 
 
 def scale_of(score: StudyScore) -> float:

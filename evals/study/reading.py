@@ -9,7 +9,14 @@ from typing import Any
 from evals.judging.win_rate import WinRate
 from evals.results import TaskResult
 from evals.statistics.sides import task_results
-from evals.study.measured import Answers, Measured, Missing, RunScore, scale_of
+from evals.study.measured import (
+    Answers,
+    Measured,
+    Missing,
+    NotFinite,
+    RunScore,
+    scale_of,
+)
 from ledger.documents import run_of
 from ledger.entry import Entry, StageFacts
 from ledger.evaluation import Evaluation
@@ -56,19 +63,20 @@ class PointReader:
             stage = self._stage(digest, point) if digest is not None else None
             if digest is None or stage is None:
                 continue
-            one = self._of_run(digest, stage.stop_step, score)
-            if isinstance(one, Missing):
-                why = one
-            else:
+            one = self._of_run(digest, stage, score)
+            if not isinstance(one, Missing):
                 found.append(one)
+            elif isinstance(one, NotFinite):
+                return one
+            else:
+                why = one
         if not found:
             return why
-        return Measured(
-            point=point.name,
-            score=name,
-            runs=tuple(run for run, _ in found),
-            tasks=_answers([results for _, results in found], score),
-        )
+        tasks = _answers([results for _, results in found], score)
+        if isinstance(tasks, Missing):
+            return tasks
+        runs = tuple(run for run, _ in found)
+        return Measured(point=point.name, score=name, runs=runs, tasks=tasks)
 
     def _stage(self, digest: str, point: StudyPoint) -> StageFacts | None:
         stages = self._run(digest).stages
@@ -81,9 +89,9 @@ class PointReader:
         return self._runs[digest]
 
     def _of_run(
-        self, digest: str, step: int, score: StudyScore
+        self, digest: str, stage: StageFacts, score: StudyScore
     ) -> tuple[RunScore, dict[str, TaskResult]] | Missing:
-        scores = self._scores_after(digest, step)
+        scores = self._scores_after(digest, stage.stop_step)
         if score.win_rate is not None:
             taken = self._win_rate(scores, score)
         else:
@@ -91,10 +99,14 @@ class PointReader:
         if isinstance(taken, Missing):
             return taken
         value, sources, results = taken
+        if not math.isfinite(value):
+            what = f"{score.suite or score.win_rate} of {digest[:12]} is {value}"
+            return NotFinite(why=what)
         run = RunScore(
             entry=digest,
+            weights=stage.weights_digest or digest,
             sources=tuple(dict.fromkeys(sources)),
-            step=step,
+            step=stage.stop_step,
             seed=Experiment.model_validate(self._run(digest).spec).seed,
             value=value * scale_of(score),
         )
@@ -214,26 +226,37 @@ def _averaged(
 
 def _answers(
     runs: Sequence[Mapping[str, TaskResult]], score: StudyScore
-) -> dict[str, Answers]:
-    """Put the results of several seeds beside each other, if they were asked alike."""
-    scale = scale_of(score)
+) -> dict[str, Answers] | Missing:
+    """Put the results of several seeds beside each other."""
     found = {}
-    for name in runs[0]:
-        results = [run[name] for run in runs]
-        if len({result.fingerprint for result in results}) > 1:
-            return {}
-        found[name] = Answers(
-            fingerprint=results[0].fingerprint,
-            rows=tuple(
-                tuple(
-                    scale * question.values[score.metric or result.main]
-                    for question in result.questions
-                )
-                for result in results
-            ),
-            clusters=tuple(question.cluster for question in results[0].questions),
-        )
+    for name in dict.fromkeys(name for run in runs for name in run):
+        results = [run[name] for run in runs if name in run]
+        asked = {result.fingerprint for result in results}
+        if len(results) < len(runs) or len(asked) > 1:
+            return Missing(why=f"its seeds were asked {name} differently")
+        found[name] = _side_by_side(results, score)
     return found
+
+
+def _side_by_side(results: Sequence[TaskResult], score: StudyScore) -> Answers:
+    scale = scale_of(score)
+    by_id = [{one.id: one for one in result.questions} for result in results]
+    # A judge may have had no verdict on some.
+    shared = [
+        one for one in results[0].questions if all(one.id in run for run in by_id)
+    ]
+    return Answers(
+        fingerprint=results[0].fingerprint,
+        rows=tuple(
+            tuple(
+                scale * run[one.id].values[score.metric or result.main]
+                for one in shared
+            )
+            for result, run in zip(results, by_id, strict=True)
+        ),
+        clusters=tuple(one.cluster for one in shared),
+        ids=tuple(one.id for one in shared),
+    )
 
 
 def _judged(result: WinRate, metric: str) -> TaskResult:
@@ -246,8 +269,8 @@ def _judged(result: WinRate, metric: str) -> TaskResult:
 
     return TaskResult(
         task=result.task,
-        # Who is compared with whom is part of what was asked.
-        fingerprint=f"{result.task_fingerprint}.{result.judge_fingerprint}.{result.b}",
+        # Against whom, the score says; each seed may be compared with another's.
+        fingerprint=f"{result.task_fingerprint}.{result.judge_fingerprint}",
         main=metric,
         chance=0.5,
         questions=tuple(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from evals.study.evidence import Evidence, gather
-from evals.study.measured import Measured
+from evals.study.measured import Measured, NotKnown
 from evals.study.reported import (
     ReportedCell,
     ReportedEntry,
@@ -15,7 +15,7 @@ from evals.study.reported import (
     ReportedScore,
     StudyReport,
 )
-from evals.study.sums import NotKnown, Sum, Summing, leaves
+from evals.study.sums import Sum, Summing, leaves
 from evals.study.verdicts import CONFIDENCE, judge
 from ledger.entry import Entry
 from ledger.store import Ledger

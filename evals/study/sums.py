@@ -2,26 +2,27 @@
 
     sum = c1 * a.reasoning + c2 * b.reasoning + ... + constant
 
-Two things make it uncertain. The *questions* are a sample: the sum is taken question by
-question first, so that what all points find hard cancels out. The *seeds* are one draw
-each: the deviation between seeds is taken from a point's own runs, and where it has but
-one, pooled from the points of the study that have several, since a recipe's neighbours
-vary about as much as it does. Where no point has a second seed, nothing is known of
-seeds, and the sum speaks of these very runs alone. Both are added in squares; what a
-seed fares better at on some questions is in both, so the error is rather too large.
+Two things make it uncertain. The *questions* are a sample (`evals.study.questions`).
+The *seeds* are one draw each (`evals.study.deviations`); where no point has a second
+seed, nothing is known of them, and the sum speaks of these very runs alone. Both are
+added in squares. A seed that fares better on some questions is in both, and is taken
+out once; where some point has a single run it can't be told and stays in both, so that
+the error is rather too large.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from evals.statistics.macro import satterthwaite
-from evals.statistics.means import cluster_codes, error_of_mean
+from evals.statistics.seeds import combined_error
+from evals.study.deviations import Deviations, OverSeeds
 from evals.study.evidence import Evidence
-from evals.study.measured import Measured
+from evals.study.measured import Measured, NotKnown, Part
+from evals.study.questions import OverQuestions, over_questions
 from ledger.student import student_quantile
 from specs.claims import Cell
 from specs.study import StudyScore
@@ -33,87 +34,112 @@ where it is not."""
 MAX_SEEDS = 1000
 
 
-class NotKnown(Exception):
-    """A sum can't be taken; says why."""
-
-
-class Part(NamedTuple):
-    """A score with its weight."""
-
-    weight: float
-    measured: Measured
-
-
-class Deviation(NamedTuple):
-    """Between the seeds of one recipe."""
-
-    value: float
-    degrees: int
-
-
 @dataclass(frozen=True)
 class Sum:
     """A weighted sum of scores."""
 
     value: float
-    over_questions: float | None
-    """Standard error; None where nothing was recorded per question."""
-    over_seeds: float | None
-    """Standard error; None where nothing is known of seeds."""
-    degrees: int | None
-    """Of freedom, of both together; None where neither is known."""
-    seeds: tuple[tuple[int, Deviation], ...]
-    """Per point: its seeds, and how much its part of the sum varies between them."""
-    is_pooled: bool
-    """Whether one estimate stands for the deviations of all points."""
-    question_degrees: int
+    questions: OverQuestions | None
+    """None where nothing was recorded per question."""
+    seeds: OverSeeds | None
+    """None where nothing is known of seeds."""
 
     @property
     def basis(self) -> Basis:
         """What it speaks of."""
-        return "runs" if self.over_seeds is None else "recipes"
+        return "runs" if self.seeds is None else "recipes"
+
+    @property
+    def over_questions(self) -> float | None:
+        """Standard error over questions."""
+        return None if self.questions is None else self.questions.error
+
+    @property
+    def over_seeds(self) -> float | None:
+        """Standard error over seeds."""
+        if self.seeds is None:
+            return None
+        squares = (one.value**2 / number for number, one in self.seeds.deviations)
+        return math.sqrt(math.fsum(squares))
 
     @property
     def error(self) -> float | None:
         """Standard error of what it speaks of; None: unknown."""
-        known = [
-            one for one in (self.over_questions, self.over_seeds) if one is not None
-        ]
-        return math.hypot(*known) if known else None
+        if self.over_seeds is None or self.over_questions is None:
+            return self.over_questions if self.seeds is None else self.over_seeds
+        return combined_error(self.over_seeds, self.over_questions, self._left_over)
+
+    @property
+    def _left_over(self) -> float:
+        is_known = self.seeds is not None and not self.seeds.is_pooled
+        return self.questions.left_over if self.questions and is_known else 0.0
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
-        """Return where the sum lies with so much confidence, by Student's t."""
-        if self.error is None or self.degrees is None:
+        """Return where the sum lies with so much confidence, by Student's t.
+
+        None: nothing tells, as where no two runs and no two questions differ.
+        """
+        error, degrees = self.error, self.degrees
+        if not error or degrees is None:
             return None
-        reach = self.error * student_quantile((1 + confidence) / 2, self.degrees)
+        reach = error * student_quantile((1 + confidence) / 2, degrees)
         return self.value - reach, self.value + reach
 
-    def seeds_to_decide(self, confidence: float) -> int | None:
+    @property
+    def degrees(self) -> int | None:
+        """Degrees of freedom of the error; None where it is 0 or unknown."""
+        if not self.error:
+            return None
+        parts = []
+        if self.seeds is not None:
+            parts = [
+                (one.value**2 / number, one.degrees)
+                for number, one in self.seeds.deviations
+            ]
+            if self.seeds.is_pooled:
+                # One estimate, used several times, has its degrees of freedom once.
+                least = min(degrees for _, degrees in parts)
+                parts = [(math.fsum(square for square, _ in parts), least)]
+        if self.questions is not None:
+            parts.append((self.questions.error**2, self.questions.degrees))
+        return satterthwaite(parts)
+
+    def seeds_to_decide(self, confidence: float, power: float) -> int | None:
         """Return how many seeds of each point would tell the sum from 0.
 
-        As it is, with as much deviation between seeds. None: nothing is known of seeds,
-        or no number of them would do since the questions are too few.
+        If it is what it is measured to be, with as much deviation between seeds.
+
+        Args:
+            confidence: Of the interval that shall leave 0 out.
+            power: The chance that it does.
+
+        Returns:
+            None: nothing is known of seeds, or no number of them would do since the
+            questions are too few.
         """
-        if self.over_seeds is None or not self.seeds or self.value == 0:
+        if self.seeds is None or not self.error:
             return None
-        square = math.fsum(one.value**2 for _, one in self.seeds)
-        questions = self.over_questions or 0.0
+        deviations = [one for _, one in self.seeds.deviations]
+        # What is of the seeds as well is less with more of them.
+        questions = (self.over_questions or 0.0) ** 2 - self._left_over**2
 
         def is_enough(number: int) -> bool:
             # With so many seeds each point has a deviation of its own.
-            parts = [(one.value**2 / number, number - 1) for _, one in self.seeds]
-            if questions:
-                parts.append((questions**2, self.question_degrees))
-            error = math.sqrt(square / number + questions**2)
+            parts = [(one.value**2 / number, number - 1) for one in deviations]
+            if self.questions is not None and questions > 0:
+                parts.append((questions, self.questions.degrees))
+            error = math.sqrt(math.fsum(square for square, _ in parts))
+            if not error:
+                return self.value != 0
             degrees = satterthwaite(parts)
-            return abs(self.value) > error * student_quantile(
-                (1 + confidence) / 2, degrees
-            )
+            reach = student_quantile((1 + confidence) / 2, degrees)
+            return abs(self.value) >= error * (reach + student_quantile(power, degrees))
 
         if not is_enough(MAX_SEEDS):
             return None
         low, high = 1, MAX_SEEDS
-        while high - low > 1:  # more seeds never tell less
+        # With some four questions more seeds can tell a little less: never mind.
+        while high - low > 1:
             middle = (low + high) // 2
             low, high = (low, middle) if is_enough(middle) else (middle, high)
         return high
@@ -125,7 +151,7 @@ class Summing:
     def __init__(self, evidence: Evidence) -> None:
         """Look at how much seeds deviate, score by score."""
         self._evidence = evidence
-        self._deviations = _pooled(evidence)
+        self._deviations = Deviations(evidence)
 
     def sum_of(self, cells: Iterable[tuple[float, Cell]], constant: float = 0.0) -> Sum:
         """Take a weighted sum.
@@ -138,84 +164,26 @@ class Summing:
             NotKnown: A score is not known, or was asked differently of two points.
         """
         parts = list(self._parts(cells))
-        over_questions, question_degrees = _over_questions(parts)
-        seeds, is_pooled = self._seeds(parts)
-        squares = [(one.value**2 / number, one.degrees) for number, one in seeds]
-        total = math.fsum(square for square, _ in squares)
-        if is_pooled:
-            # One estimate, used several times, has its degrees of freedom once.
-            squares = [(total, min(degrees for _, degrees in squares))]
-        if over_questions is not None:
-            squares.append((over_questions**2, question_degrees))
-        squares = [one for one in squares if one[0] > 0]
         value = math.fsum(part.weight * part.measured.value for part in parts)
         return Sum(
             value=value + constant,
-            over_questions=over_questions,
-            over_seeds=math.sqrt(total) if seeds else None,
-            degrees=satterthwaite(squares) if squares else None,
-            seeds=tuple(seeds),
-            is_pooled=is_pooled,
-            question_degrees=question_degrees,
+            questions=over_questions(parts),
+            seeds=self._deviations.of(parts),
         )
 
-    def _parts(self, cells: Iterable[tuple[float, Cell]]) -> Iterable[Part]:
+    def _parts(self, cells: Iterable[tuple[float, Cell]]) -> Iterator[Part]:
         """Take means apart, and add up what is the same score of the same point."""
-        weights: dict[tuple[str, str], float] = {}
+        weights: dict[tuple[str, str], list[float]] = {}
         for weight, cell in cells:
             for share, leaf in leaves(cell.score, self._evidence.study.scores):
-                place = cell.point, leaf
-                weights[place] = weights.get(place, 0.0) + weight * share
-        for (point, score), weight in weights.items():
+                weights.setdefault((cell.point, leaf), []).append(weight * share)
+        for (point, score), shares in weights.items():
             found = self._evidence.found[point, score]
             if not isinstance(found, Measured):
                 raise NotKnown(f"{point}.{score}: {found.why}")
+            weight = math.fsum(shares)
             if weight:
                 yield Part(weight, found)
-
-    def _seeds(self, parts: Sequence[Part]) -> tuple[list[tuple[int, Deviation]], bool]:
-        """Return per point its seeds and its deviation, and whether that is pooled."""
-        points = [
-            [part for part in parts if part.measured.point == point]
-            for point in dict.fromkeys(part.measured.point for part in parts)
-        ]
-        numbers = [min(len(one.measured.runs) for one in own) for own in points]
-        own = [_own_deviation(one) for one in points]
-        is_pooled = None in own
-        chosen = [self._pooled_deviation(one) for one in points] if is_pooled else own
-        known = [one for one in chosen if one is not None]
-        if len(known) < len(points):
-            return [], False
-        return list(zip(numbers, known, strict=True)), is_pooled
-
-    def _pooled_deviation(self, parts: Sequence[Part]) -> Deviation | None:
-        pooled = [self._deviations.get(one.measured.score) for one in parts]
-        known = [one for one in pooled if one is not None]
-        if len(known) < len(pooled):
-            return None
-        # A seed that is good at one thing may be good at another: the worst case.
-        return Deviation(
-            math.fsum(
-                abs(part.weight) * one.value
-                for part, one in zip(parts, known, strict=True)
-            ),
-            min(one.degrees for one in known),
-        )
-
-
-def _own_deviation(parts: Sequence[Part]) -> Deviation | None:
-    """Return how much the part of one point varies between its own seeds."""
-    runs = [{run.seed: run.value for run in one.measured.runs} for one in parts]
-    shared = sorted(set.intersection(*(set(one) for one in runs)))
-    if len(shared) < 2:
-        return None
-    values = [
-        math.fsum(
-            part.weight * one[seed] for part, one in zip(parts, runs, strict=True)
-        )
-        for seed in shared
-    ]
-    return Deviation(_deviation_of(values), len(values) - 1)
 
 
 def leaves(name: str, scores: Mapping[str, StudyScore]) -> list[tuple[float, str]]:
@@ -228,70 +196,3 @@ def leaves(name: str, scores: Mapping[str, StudyScore]) -> list[tuple[float, str
         for one in score.mean
         for share, leaf in leaves(one, scores)
     ]
-
-
-def _pooled(evidence: Evidence) -> dict[str, Deviation]:
-    """Return score -> its deviation between seeds, over all points with several."""
-    squares: dict[str, dict[frozenset[str], list[float]]] = {}
-    for measured in evidence.found.values():
-        if isinstance(measured, Measured) and len(measured.runs) > 1:
-            deviation = _deviation_of([run.value for run in measured.runs])
-            runs = frozenset(run.entry for run in measured.runs)
-            of_score = squares.setdefault(measured.score, {})
-            of_score.setdefault(runs, []).append(deviation**2)
-    return {score: _pool(found) for score, found in squares.items()}
-
-
-def _pool(found: Mapping[frozenset[str], Sequence[float]]) -> Deviation:
-    """Pool variances; points of the same runs, at other stages, count as one."""
-    degrees = sum(len(runs) - 1 for runs in found)
-    total = math.fsum(
-        math.fsum(squares) / len(squares) * (len(runs) - 1)
-        for runs, squares in found.items()
-    )
-    return Deviation(math.sqrt(total / degrees), degrees)
-
-
-def _deviation_of(values: Sequence[float]) -> float:
-    middle = math.fsum(values) / len(values)
-    squares = math.fsum((value - middle) ** 2 for value in values)
-    return math.sqrt(squares / (len(values) - 1))
-
-
-def _over_questions(parts: Sequence[Part]) -> tuple[float | None, int]:
-    """Return the standard error over questions, and its degrees of freedom.
-
-    Raises:
-        NotKnown: Two points were asked a task differently.
-    """
-    if any(not part.measured.tasks for part in parts):
-        return None, 0
-    errors, degrees = [], 0
-    for score, task in dict.fromkeys(
-        (part.measured.score, task) for part in parts for task in part.measured.tasks
-    ):
-        asked = [part for part in parts if part.measured.score == score]
-        codes, sums = _question_sums(asked, task)
-        error = error_of_mean(sums, codes)
-        if error is None:
-            return None, 0
-        errors.append(error)
-        degrees += max(codes)
-    return math.hypot(*errors), degrees
-
-
-def _question_sums(parts: Sequence[Part], task: str) -> tuple[list[int], list[float]]:
-    """Return the cluster and the weighted sum of each question of a task."""
-    answers = [part.measured.tasks[task] for part in parts]
-    if len({one.fingerprint for one in answers}) > 1:
-        points = " and ".join(part.measured.point for part in parts)
-        raise NotKnown(f"{points} were asked {task} differently")
-    shares = [part.weight / len(part.measured.tasks) for part in parts]
-    sums = [
-        math.fsum(
-            share * math.fsum(row[index] for row in one.rows) / len(one.rows)
-            for share, one in zip(shares, answers, strict=True)
-        )
-        for index in range(len(answers[0].clusters))
-    ]
-    return cluster_codes(answers[0].clusters), sums

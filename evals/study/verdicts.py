@@ -1,10 +1,11 @@
 """Claims judged by a study's scores: supported, contradicted, or undecided.
 
 A claim is that some weighted sums of scores are above 0; `a > b by >= 5% relative` says
-that a - 1.05 b is. It is supported where the whole 95% interval of the sum is above 0,
-contradicted where the whole interval is below, and undecided in between. Of several
-sums in one claim all must hold; their intervals are widened so that the claim as a
-whole has the confidence (Bonferroni). That two scores are alike is supported where both
+that a - 1.05 b is. It is supported where the whole 95% interval of every sum is above
+0: all must hold, and a claim that says too much is let through by its weakest sum alone
+(an intersection-union test; Berger, 1982), so nothing is corrected. It is contradicted
+where the whole interval of any sum is below 0; any of several can be so by chance, so
+that end is widened (Bonferroni). That two scores are alike is supported where both
 bounds of the margin hold with 95% each (Schuirmann's two one-sided tests, 1987).
 """
 
@@ -14,8 +15,10 @@ import itertools
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from evals.study.deciding import Levels, what_decides
 from evals.study.evidence import Evidence
-from evals.study.sums import Basis, NotKnown, Sum, Summing, leaves
+from evals.study.measured import NotKnown
+from evals.study.sums import Basis, Sum, Summing, leaves
 from specs.base import Value
 from specs.claims import Alike, Best, Cell, Margin, Order, Parsed, Term
 from specs.study import Claim
@@ -37,8 +40,11 @@ class Finding(Value):
     surplus: float
     """The same less the margin: the claim says that it is above 0."""
     low: float | None
-    """Where the surplus lies, with the confidence of the claim; null: unknown."""
+    """The surplus is above this with 97.5% confidence (95% of `alike`); null: unknown.
+    Above 0: this sum supports the claim."""
     high: float | None
+    """The surplus is below this, with 97.5% confidence for all sums of the claim
+    together. Below 0: it contradicts the claim."""
     over_questions: float | None
     """Standard error of the surplus that comes of the questions."""
     over_seeds: float | None
@@ -58,7 +64,8 @@ class Verdict(Value):
     """`recipes`, or `runs` where nothing is known of seeds; null: unknown."""
     findings: tuple[Finding, ...]
     seeds_to_decide: int | None
-    """Of each point; null: it is decided, or seeds would not decide it."""
+    """Of each point, for a verdict in 4 of 5 tries; null: it is decided, or seeds would
+    not decide it."""
     why: str
     """For people: what is missing, or what would decide."""
     entries: tuple[str, ...]
@@ -73,6 +80,8 @@ class _Inequality(NamedTuple):
     surplus: tuple[tuple[float, Cell], ...]
     difference_constant: float
     surplus_constant: float
+    base: Term | None
+    """What a relative margin is a share of."""
 
 
 def judge(claim: Claim, evidence: Evidence, summing: Summing) -> Verdict:
@@ -85,11 +94,13 @@ def judge(claim: Claim, evidence: Evidence, summing: Summing) -> Verdict:
     """
     parsed = claim.parsed
     wanted = list(_inequalities(parsed, evidence))
+    levels = _levels(parsed, len(wanted))
     try:
+        for one in wanted:
+            _check_base(one, summing)
         totals = [summing.sum_of(one.surplus, one.surplus_constant) for one in wanted]
-        confidence = _confidence(parsed, len(wanted))
         findings = [
-            _finding(one, total, summing, confidence)
+            _finding(one, total, summing, levels)
             for one, total in zip(wanted, totals, strict=True)
         ]
     except NotKnown as error:
@@ -98,7 +109,14 @@ def judge(claim: Claim, evidence: Evidence, summing: Summing) -> Verdict:
     bases = {total.basis for total in totals}
     seeds, why = None, ""
     if outcome == "undecided":
-        seeds, why = _what_decides(totals, findings, confidence)
+        seeds, why = what_decides(
+            [
+                total
+                for total, one in zip(totals, findings, strict=True)
+                if one.outcome == "undecided"
+            ],
+            levels,
+        )
     return _verdict(
         claim,
         outcome,
@@ -178,34 +196,47 @@ def _inequality(
     """Say that side * (left - right), less the margin, is above 0."""
     difference = (*_weighted(left, side), *_weighted(right, -side))
     constant = side * (left.number or 0.0) - side * (right.number or 0.0)
-    surplus, surplus_constant = difference, constant
+    surplus, surplus_constant, base = difference, constant, None
     if margin is not None and margin.kind == "relative":
+        base = right
         surplus = (*difference, *_weighted(right, -margin.amount))
         surplus_constant = constant - margin.amount * (right.number or 0.0)
     elif margin is not None:
         surplus_constant = constant - margin.amount
-    return _Inequality(says, difference, surplus, constant, surplus_constant)
+    return _Inequality(says, difference, surplus, constant, surplus_constant, base)
 
 
 def _weighted(term: Term, weight: float) -> tuple[tuple[float, Cell], ...]:
     return tuple((weight / len(term.cells), cell) for cell in term.cells)
 
 
-def _confidence(parsed: Parsed, count: int) -> float:
-    """Return the confidence of each interval that gives the claim its own."""
+def _levels(parsed: Parsed, count: int) -> Levels:
     if isinstance(parsed, Alike):
-        return 1 - 2 * (1 - CONFIDENCE)  # both bounds are one-sided tests
-    return 1 - (1 - CONFIDENCE) / count
+        # Both bounds are one-sided tests, and no difference breaks both.
+        return Levels(1 - 2 * (1 - CONFIDENCE), CONFIDENCE)
+    return Levels(CONFIDENCE, 1 - (1 - CONFIDENCE) / count)
+
+
+def _check_base(wanted: _Inequality, summing: Summing) -> None:
+    if wanted.base is None:
+        return
+    found = summing.sum_of(_weighted(wanted.base, 1.0), wanted.base.number or 0.0)
+    if found.value < 0:
+        what = f"{wanted.base} is {found.value:g}: a share of it is no margin"
+        raise NotKnown(what)
 
 
 def _finding(
-    wanted: _Inequality, total: Sum, summing: Summing, confidence: float
+    wanted: _Inequality, total: Sum, summing: Summing, levels: Levels
 ) -> Finding:
-    interval = total.interval(confidence)
+    supporting = total.interval(levels.to_support)
+    contradicting = total.interval(levels.to_contradict)
+    low = supporting[0] if supporting is not None else None
+    high = contradicting[1] if contradicting is not None else None
     outcome: Outcome = "undecided"
-    if interval is not None and interval[0] > 0:
+    if low is not None and low > 0:
         outcome = "supported"
-    elif interval is not None and interval[1] < 0:
+    elif high is not None and high < 0:
         outcome = "contradicted"
     difference = summing.sum_of(wanted.difference, wanted.difference_constant)
     return Finding(
@@ -213,8 +244,8 @@ def _finding(
         outcome=outcome,
         difference=difference.value,
         surplus=total.value,
-        low=interval[0] if interval is not None else None,
-        high=interval[1] if interval is not None else None,
+        low=low,
+        high=high,
         over_questions=total.over_questions,
         over_seeds=total.over_seeds,
     )
@@ -224,29 +255,6 @@ def _together(outcomes: list[Outcome]) -> Outcome:
     if "contradicted" in outcomes:
         return "contradicted"
     return "undecided" if "undecided" in outcomes else "supported"
-
-
-def _what_decides(
-    totals: list[Sum], findings: list[Finding], confidence: float
-) -> tuple[int | None, str]:
-    """Say what would decide an undecided claim."""
-    open_ones = [
-        total
-        for total, one in zip(totals, findings, strict=True)
-        if one.outcome == "undecided"
-    ]
-    if any(one.over_seeds is None for one in open_ones):
-        if all(one.error is None for one in open_ones):
-            return None, "one run each tells nothing: train a second seed of some point"
-        return None, (
-            "these runs do not differ enough for so few questions; a second seed of "
-            "some point would tell how much recipes do"
-        )
-    needed = [one.seeds_to_decide(confidence) for one in open_ones]
-    if any(one is None for one in needed):
-        return None, "no number of seeds decides it: the difference is too small"
-    most = max(one for one in needed if one is not None)
-    return most, f"{most} seeds of each point would decide, if it stays as it is"
 
 
 def _entries(wanted: list[_Inequality], evidence: Evidence) -> tuple[str, ...]:
