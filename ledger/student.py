@@ -8,11 +8,13 @@ inverted by bisection.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 _TINY = 1e-300
 _MOST_TERMS = 500
 
 
+@lru_cache(maxsize=4096)
 def student_quantile(probability: float, degrees: int) -> float:
     """Return the t below which a share of the distribution lies.
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_evidence import MadeStudy
 from test_study_claims import made, verdict
 
 Seeds = list[float]
+
+FEW = settings(max_examples=30)  # a verdict takes milliseconds, not microseconds
 
 SEEDS = st.lists(
     st.integers(-80, 80).map(lambda one: 4 + one / 8), min_size=1, max_size=4
@@ -34,6 +36,7 @@ def study_of(points: list[Seeds]) -> MadeStudy:
     return study
 
 
+@FEW
 @given(POINTS)
 def test_the_other_way_round_is_the_other_verdict(points: list[Seeds]) -> None:
     study = study_of(points)
@@ -45,6 +48,7 @@ def test_the_other_way_round_is_the_other_verdict(points: list[Seeds]) -> None:
     assert turned.findings[0].low == one.findings[0].low
 
 
+@FEW
 @given(POINTS, MARGINS, SCALES)
 def test_another_unit_changes_no_verdict(
     points: list[Seeds], margin: float, scale: float
@@ -61,6 +65,7 @@ def test_another_unit_changes_no_verdict(
         assert other.seeds_to_decide == one.seeds_to_decide
 
 
+@FEW
 @given(POINTS, SCALES)
 def test_a_relative_margin_knows_no_unit(points: list[Seeds], scale: float) -> None:
     scaled = study_of([[scale * one for one in seeds] for seeds in points])
@@ -68,6 +73,7 @@ def test_a_relative_margin_knows_no_unit(points: list[Seeds], scale: float) -> N
     assert verdict(scaled, says).outcome == verdict(study_of(points), says).outcome
 
 
+@FEW
 @given(POINTS, MARGINS)
 def test_seeds_that_agree_better_undo_no_verdict(
     points: list[Seeds], margin: float
@@ -84,6 +90,7 @@ def test_seeds_that_agree_better_undo_no_verdict(
         assert other.seeds_to_decide <= one.seeds_to_decide
 
 
+@FEW
 @given(POINTS, MARGINS, MARGINS)
 def test_who_claims_less_is_not_contradicted_sooner(
     points: list[Seeds], margin: float, more: float
@@ -100,6 +107,7 @@ def test_who_claims_less_is_not_contradicted_sooner(
     assert order.index(meek) >= order.index(bold)
 
 
+@FEW
 @given(POINTS)
 def test_a_chain_is_its_links(points: list[Seeds]) -> None:
     study = study_of(points)
@@ -113,6 +121,7 @@ def test_a_chain_is_its_links(points: list[Seeds]) -> None:
         assert "contradicted" in links
 
 
+@FEW
 @given(POINTS, st.permutations([0, 1, 2, 3]))
 def test_the_order_of_seeds_decides_nothing(
     points: list[Seeds], order: list[int]
