@@ -71,7 +71,7 @@ def _entries(experiments: Iterable[Experiment], ledger: Ledger) -> dict[str, str
     for one in experiments:
         # Names do not count: one run may be all that two experiments are.
         wanted.setdefault(experiment_digest(one), []).append(one.name)
-    found = {}
+    found: dict[str, str] = {}
     for row in rows_of(ledger.folder):
         is_whole = row.kind == "run" and row.result == "completed"
         if is_whole and row.spec_digest in wanted:
