@@ -46,6 +46,10 @@ def test_the_other_way_round_is_the_other_verdict(points: list[Seeds]) -> None:
     turned = verdict(study, "b.loss > a.loss")
     assert turned.outcome == one.outcome
     assert turned.findings[0].low == one.findings[0].low
+    low, high = one.findings[0].low, one.findings[0].high
+    assert (other.findings[0].low, other.findings[0].high) == (
+        (None, None) if low is None or high is None else (-high, -low)
+    )
 
 
 @FEW
@@ -63,6 +67,8 @@ def test_another_unit_changes_no_verdict(
         other = verdict(scaled, says.format(f"{scale * margin:f}"))
         assert other.outcome == one.outcome
         assert other.seeds_to_decide == one.seeds_to_decide
+        for small, large in zip(one.findings, other.findings, strict=True):
+            assert large.low == (None if small.low is None else scale * small.low)
 
 
 @FEW
@@ -70,7 +76,10 @@ def test_another_unit_changes_no_verdict(
 def test_a_relative_margin_knows_no_unit(points: list[Seeds], scale: float) -> None:
     scaled = study_of([[scale * one for one in seeds] for seeds in points])
     says = "a.loss > b.loss by >= 12.5% relative"
-    assert verdict(scaled, says).outcome == verdict(study_of(points), says).outcome
+    one, other = verdict(study_of(points), says), verdict(scaled, says)
+    assert other.outcome == one.outcome
+    for small, large in zip(one.findings, other.findings, strict=True):
+        assert large.high == (None if small.high is None else scale * small.high)
 
 
 @FEW
@@ -111,14 +120,17 @@ def test_who_claims_less_is_not_contradicted_sooner(
 @given(POINTS)
 def test_a_chain_is_its_links(points: list[Seeds]) -> None:
     study = study_of(points)
-    chain = verdict(study, "a.loss < b.loss < c.loss").outcome
+    chain = verdict(study, "a.loss < b.loss < c.loss")
     links = [
-        verdict(study, f"{left}.loss < {right}.loss").outcome
+        verdict(study, f"{left}.loss < {right}.loss")
         for left, right in itertools.pairwise("abc")
     ]
-    assert (chain == "supported") == (set(links) == {"supported"})
-    if chain == "contradicted":
-        assert "contradicted" in links
+    outcomes = [link.outcome for link in links]
+    assert (chain.outcome == "supported") == (set(outcomes) == {"supported"})
+    if chain.outcome == "contradicted":
+        assert "contradicted" in outcomes
+    lows = [link.findings[0].low for link in links]
+    assert [finding.low for finding in chain.findings] == lows
 
 
 @FEW
