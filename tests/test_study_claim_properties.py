@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from study_evidence import MadeStudy
 from test_study_claims import made, verdict
@@ -54,6 +54,7 @@ def test_the_other_way_round_is_the_other_verdict(points: list[Seeds]) -> None:
 
 @FEW
 @given(POINTS, MARGINS, SCALES)
+@example([[4.0], [4.0, 4.0], [4.0, 4.375]], 0.0, 0.25)
 def test_another_unit_changes_no_verdict(
     points: list[Seeds], margin: float, scale: float
 ) -> None:

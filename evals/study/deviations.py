@@ -24,6 +24,11 @@ class Deviation(NamedTuple):
     value: float
     degrees: int
 
+    @property
+    def variance(self) -> float:
+        """Its square, rounded alike in every unit, as a power is not."""
+        return self.value * self.value
+
 
 class OverSeeds(NamedTuple):
     """What is known of a sum from its runs."""
@@ -90,14 +95,14 @@ def _own_deviation(parts: Sequence[Part]) -> Deviation | None:
         )
         for seed in shared
     ]
-    return Deviation(_deviation_of(values), len(values) - 1)
+    return Deviation(math.sqrt(_variance_of(values)), len(values) - 1)
 
 
 def _pool(found: Iterable[Measured]) -> Deviation:
     """Pool variances; points of the same runs count as one."""
     pooled = []
     for group in _together(found, lambda one: one.origins):
-        squares = [_deviation_of([run.value for run in one.runs]) ** 2 for one in group]
+        squares = [_variance_of([run.value for run in one.runs]) for one in group]
         degrees = max(len(one.runs) for one in group) - 1
         pooled.append((math.fsum(squares) / len(squares), degrees))
     degrees = sum(own for _, own in pooled)
@@ -123,7 +128,7 @@ def _together(
     return [members for _, members in groups]
 
 
-def _deviation_of(values: Sequence[float]) -> float:
+def _variance_of(values: Sequence[float]) -> float:
     middle = math.fsum(values) / len(values)
-    squares = math.fsum((value - middle) ** 2 for value in values)
-    return math.sqrt(squares / (len(values) - 1))
+    apart = [value - middle for value in values]
+    return math.fsum(one * one for one in apart) / (len(values) - 1)

@@ -59,7 +59,7 @@ class Sum:
         """Standard error over seeds."""
         if self.seeds is None:
             return None
-        squares = (one.value**2 / number for number, one in self.seeds.deviations)
+        squares = (one.variance / number for number, one in self.seeds.deviations)
         return math.sqrt(math.fsum(squares))
 
     @property
@@ -93,7 +93,7 @@ class Sum:
         parts = []
         if self.seeds is not None:
             parts = [
-                (one.value**2 / number, one.degrees)
+                (one.variance / number, one.degrees)
                 for number, one in self.seeds.deviations
             ]
             if self.seeds.is_pooled:
@@ -125,7 +125,7 @@ class Sum:
 
         def is_enough(number: int) -> bool:
             # With so many seeds each point has a deviation of its own.
-            parts = [(one.value**2 / number, number - 1) for one in deviations]
+            parts = [(one.variance / number, number - 1) for one in deviations]
             if self.questions is not None and questions > 0:
                 parts.append((questions, self.questions.degrees))
             error = math.sqrt(math.fsum(square for square, _ in parts))
