@@ -9,6 +9,8 @@ from typing import Any
 
 # What is drawn in this colour takes the colour of the page's text.
 INK = "#010203"
+# And in this one, that of its background.
+PAPER = "#fcfdfe"
 
 _PAGE = (
     "<style>:root { color-scheme: light dark; color: #1f2328; } "
@@ -52,6 +54,7 @@ def svg_figure(
         figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
     svg = written.getvalue()
     svg = svg[svg.index("<svg ") :].replace(INK, "currentColor")
+    svg = svg.replace(PAPER, "Canvas")
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(told)}" ', 1)
 
 

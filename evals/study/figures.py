@@ -1,11 +1,13 @@
 """The figures of a study's report, as SVG in the colours of the page.
 
-Measured values are filled marks with their 95% intervals; published ones are hollow,
-grey, and named in the legend. Every figure is also in the tables of the page.
+Measured values are filled marks with their 95% intervals; published ones are hollow
+diamonds, named in the legend. Lines differ in their marks and strokes as well as in
+their colours. Every number of a figure is also in the tables of the page.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -17,8 +19,17 @@ from specs.study_graph import study_graph
 from specs.study_lines import stage_lines
 from specs.study_loaded import Study
 
-COLOURS = ("#2a78d6", "#d9622b", "#1f9d70", "#a34bc0", "#c2952a", "#7d7d7d")
+COLOURS = ("#2a78d6", "#c8541c", "#178a62", "#a34bc0", "#96710f", "#7a7a7a")
+"""At least 3 to 1 against white as against the dark page."""
+MARKS = ("o", "s", "^", "v", "P", "X")
+STROKES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 GHOST = "#8a8a8a"
+WIDTH = 5.2
+"""In inches: on a phone and side by side on a screen the letters keep their size."""
+LABEL_CHARS = 20
+"""Of a line of a label."""
+APART = 0.05
+"""Of a stage, between the intervals of lines that would lie on each other."""
 MOST_BARS = 40
 """More can't be told apart on a screen."""
 
@@ -60,7 +71,7 @@ def _drawn(
     told = f"{figure.title}, {score.label}: " + "; ".join(
         f"{labels[cell.point]} {told_cell(cell, score)}" for cell in cells
     )
-    names = [labels[cell.point] for cell in cells]
+    names = [textwrap.fill(labels[cell.point], LABEL_CHARS) for cell in cells]
 
     def paint(axes: Any) -> None:
         if figure.kind == "line" and figure.x is not None:
@@ -69,18 +80,20 @@ def _drawn(
         elif figure.kind == "stages":
             _stages(axes, cells, ghosts, study, labels)
         else:
-            _bars(axes, names, cells, ghosts)
+            _bars(axes, names, cells, ghosts, has_zero=score.unit == "percent")
         _finish(axes, score, is_across=figure.kind == "bars")
 
-    height = 0.38 * len(cells) + 1.1 if figure.kind == "bars" else 3.4
-    unit = "%" if score.unit == "percent" else "higher is better"
-    if score.unit != "percent" and score.better == "lower":
-        unit = "lower is better"
+    lines = sum(name.count("\n") + 1 for name in names)
+    height = 0.2 * lines + 0.16 * len(cells) + 1.0 if figure.kind == "bars" else 3.2
+    caption = f"{score.label}: {score.better} is better."
+    if any(cell.low is not None for cell in cells):
+        caption += " With 95% intervals."
+    if figure.source:
+        caption += f" Compare {figure.source}."
     return Drawn(
-        title=f"{figure.title}: {score.label}",
-        caption=f"{score.label} ({unit}), with 95% intervals where they are known."
-        + (f" Published: {figure.source}." if figure.source else ""),
-        svg=svg_figure(paint, told=told, height=height),
+        title=figure.title,
+        caption=caption,
+        svg=svg_figure(paint, told=told, width=WIDTH, height=height),
     )
 
 
@@ -94,18 +107,27 @@ def _bars(
     names: Sequence[str],
     cells: Sequence[ReportedCell],
     ghosts: Sequence[float | None],
+    *,
+    has_zero: bool,
 ) -> None:
+    """Draw a bar for each point; dots where the scale has no 0 to begin at."""
     places = range(len(cells))
     for place, cell in zip(places, cells, strict=True):
-        if cell.value is not None:
-            axes.barh(place, cell.value, height=0.6, color=COLOURS[0], alpha=0.85)
-            if cell.low is not None and cell.high is not None:
-                axes.plot([cell.low, cell.high], [place, place], color=INK, linewidth=2)
+        if cell.value is None:
+            continue
+        if has_zero:
+            axes.barh(place, cell.value, height=0.6, color=COLOURS[0])
+        else:
+            axes.plot(cell.value, place, "o", color=COLOURS[0], markersize=7)
+        if cell.low is not None and cell.high is not None:
+            axes.plot([cell.low, cell.high], [place, place], color=INK, linewidth=2)
     _ghost_marks(
         axes, [(one, place) for place, one in zip(places, ghosts, strict=True)]
     )
     axes.set_yticks(list(places), names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(cells) - 0.5, -0.5)
+    if not has_zero:
+        axes.grid(axis="x", color=GHOST, alpha=0.35, linewidth=0.6)
 
 
 def _line(
@@ -151,25 +173,31 @@ def _stages(
     """Draw a line for each way through the stages that ends in one of the points."""
     points = study.points
     places = {cell.point: points[cell.point].stage_index + 1 for cell in cells}
-    values = {cell.point: cell.value for cell in cells}
+    found = {cell.point: cell for cell in cells}
     lines = stage_lines(list(places), points, study_graph(study.experiments))
     for number, line in enumerate(lines):
-        known = [
-            (places[point], values[point])
-            for point in line
-            if values[point] is not None
-        ]
-        if known:
-            xs, ys = zip(*known, strict=True)
-            axes.plot(
-                xs,
-                ys,
-                color=COLOURS[number % len(COLOURS)],
-                marker="o",
-                markersize=4,
-                linewidth=1.4,
-                label=labels[line[-1]],
-            )
+        aside = (number - (len(lines) - 1) / 2) * APART
+        known = [found[point] for point in line if found[point].value is not None]
+        if not known:
+            continue
+        axes.plot(
+            [places[cell.point] + aside for cell in known],
+            [cell.value for cell in known],
+            color=COLOURS[number % len(COLOURS)],
+            marker=MARKS[number % len(MARKS)],
+            linestyle=STROKES[number % len(STROKES)],
+            markersize=5,
+            linewidth=1.5,
+            label=labels[line[-1]],
+        )
+        for cell in known:
+            if cell.low is not None and cell.high is not None:
+                axes.plot(
+                    [places[cell.point] + aside] * 2,
+                    [cell.low, cell.high],
+                    color=COLOURS[number % len(COLOURS)],
+                    linewidth=1,
+                )
     _ghost_marks(
         axes,
         [(places[cell.point], one) for cell, one in zip(cells, ghosts, strict=True)],
@@ -199,5 +227,10 @@ def _finish(axes: Any, score: ReportedScore, *, is_across: bool) -> None:
     if axes.get_legend_handles_labels()[1]:
         # Above the axes: within, it would lie on bars.
         axes.legend(
-            frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 1), ncols=3
+            frameon=False,
+            fontsize=10,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=2,
+            handlelength=3,
         )

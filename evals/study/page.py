@@ -2,63 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 
-from evals.study.curves import band_colours, token_bars, training_curve
+from evals.study.differences import all_differences, pickable
+from evals.study.evidence import Evidence
 from evals.study.figures import figures_of
+from evals.study.markup import Markup, anchor, link, number, table
+from evals.study.page_scores import differences_table, picking_style, scores_table
 from evals.study.page_style import STYLE
-from evals.study.reported import ReportedCell, ReportedScore, StudyReport
-from evals.study.tables import (
-    DIGEST_CHARS,
-    expected_of,
-    told_cell,
-    told_finding,
-    told_number,
-    told_relative,
-    told_verdict,
-)
-from ledger.entry import Entry
+from evals.study.page_training import training
+from evals.study.reported import StudyReport
+from evals.study.sums import Summing
+from evals.study.tables import DIGEST_CHARS, told_finding, told_verdict
+from ledger.evaluation import Evaluation
 from ledger.store import Ledger
 from specs.study_loaded import Study
 
+# Nothing is loaded and nothing runs, and the browser holds the page to it. Without an
+# icon of its own it would ask a server for one.
+HEAD = (
+    '<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'\">"
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+)
 
-class Markup(str):
-    """Text that is markup already."""
 
-
-def report_page(report: StudyReport, study: Study, ledger: Ledger) -> str:
+def report_page(report: StudyReport, evidence: Evidence, ledger: Ledger) -> str:
     """Write the page.
 
     Args:
         report: What it shows.
-        study: For its figures.
+        evidence: That it was made of.
         ledger: Holds the curves.
     """
+    baselines = pickable(report)
+    style = STYLE
+    differences = Markup()
+    if report.num_known and len(report.points) > 1:
+        found = all_differences(report, baselines, Summing(evidence))
+        differences = differences_table(report, baselines, found)
+        style += picking_style(len(baselines))
     sections = [
-        ("scores", "Scores", _scores(report)),
+        ("scores", "Scores", scores_table(report)),
+        ("differences", "Differences", differences),
         ("claims", "Claims", _claims(report)),
-        ("figures", "Figures", _figures(report, study)),
-        ("training", "Training", _training(report, ledger)),
-        ("entries", "Where the numbers come from", _entries(report)),
+        ("figures", "Figures", _figures(report, evidence.study)),
+        ("training", "Training", training(report, evidence.study, ledger)),
     ]
     shown = [one for one in sections if one[2]]
-    links = " ".join(f'<a href="#{place}">{title}</a>' for place, title, _ in shown)
-    body = "".join(
-        f'<section id="{place}" aria-labelledby="{place}-title">'
-        f'<h2 id="{place}-title">{title}</h2>{content}</section>'
-        for place, title, content in shown
+    sources = ("entries", "Where the numbers come from", _entries(report, ledger))
+    links = "".join(
+        f'<li><a href="#{place}">{title}</a></li>'
+        for place, title, _ in (*shown, sources)
     )
     title = escape(report.name)
+    body = "".join(_section(*one) for one in shown)
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{STYLE}</style></head><body>"
+        f'<!DOCTYPE html>\n<html lang="en"><head>{HEAD}'
+        f"<title>{title}</title><style>{style}</style></head><body>"
         '<a class="skip" href="#main">To the report</a>'
         f"<header><h1>{title}</h1><p>{escape(report.description)}</p>"
         f"<p>{_summary(report)}</p>"
-        f'<nav aria-label="Sections">{links}</nav></header>'
-        f'<main id="main">{body}</main></body></html>\n'
+        f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
+        f'<main id="main" tabindex="-1">{body}</main>'
+        f"<footer>{_section(*sources)}</footer></body></html>\n"
+    )
+
+
+def _section(place: str, title: str, content: str) -> str:
+    return (
+        f'<section id="{place}" aria-labelledby="{place}-title">'
+        f'<h2 id="{place}-title">{title}</h2>{content}</section>'
     )
 
 
@@ -74,115 +92,57 @@ def _summary(report: StudyReport) -> str:
     return f"{text} Claims: {counts}." if counts else text
 
 
-def _scores(report: StudyReport) -> str:
-    rows = []
-    for point in report.points:
-        name = escape(point.label)
-        if point.is_baseline:
-            name += ' <span class="soft">baseline</span>'
-        row = [Markup(name), point.stage, f"{len(point.runs)} of {point.num_wanted}"]
-        row += [
-            _cell(report, report.cell(point.name, score.name), score)
-            for score in report.scores
-        ]
-        rows.append(row)
-    caption = (
-        "Each score with its 95% interval. Small: the difference from the baseline, as "
-        "a share of it, and what was published."
-    )
-    labels = [score.label for score in report.scores]
-    return table(["point", "stage", "runs", *labels], rows, caption)
-
-
-def _cell(report: StudyReport, cell: ReportedCell, score: ReportedScore) -> Markup:
-    parts = []
-    if cell.value is None:
-        parts.append(f'<span class="soft" title="{escape(cell.why)}">-</span>')
-    else:
-        linked = f'<a href="#e-{cell.sources[0][:DIGEST_CHARS]}">'
-        value, _, interval = told_cell(cell, score).partition(" ")
-        parts.append(f"{linked}{value}</a>")
-        if interval:
-            parts.append(f'<span class="interval">{interval}</span>')
-        if cell.relative is not None:
-            parts.append(f"<small>{told_relative(cell)}</small>")
-    for one in expected_of(report, cell.point, cell.score)[:1]:
-        number = told_number(one.value, score)
-        title = escape(f"{one.kind}, {one.source}")
-        parts.append(f'<small class="ghost" title="{title}">{number} published</small>')
-    return Markup(" ".join(parts))
-
-
 def _claims(report: StudyReport) -> str:
     if not report.claims:
         return ""
     rows = []
     for claim in report.claims:
-        verdict = f'<span class="{claim.outcome}">{told_verdict(claim)}</span>'
-        links = " ".join(_link(one) for one in claim.entries)
+        where = f"<small>{escape(claim.source)}</small>" if claim.source else ""
+        entries = " ".join(link(one) for one in claim.entries)
+        if len(claim.entries) > 1:
+            summary = f"<summary>{len(claim.entries)} entries</summary>"
+            entries = f"<details>{summary}{entries}</details>"
         rows.append(
             [
-                claim.name,
+                Markup(f"{escape(claim.name)}{where}"),
                 Markup(f"<code>{escape(claim.says)}</code>"),
-                claim.source or "",
-                Markup(verdict),
-                "; ".join(told_finding(one) for one in claim.findings),
+                Markup(f'<span class="{claim.outcome}">{told_verdict(claim)}</span>'),
+                Markup(
+                    number("<br>".join(told_finding(one) for one in claim.findings))
+                ),
                 claim.why,
-                Markup(links),
+                Markup(entries),
             ]
         )
-    header = ["claim", "says", "made in", "verdict", "difference", "open", "entries"]
+    header = ["Claim", "Says", "Verdict", "Difference", "Open", "Entries"]
     caption = (
         "Supported or contradicted where the whole 95% interval is on one side; "
         "undecided where it is not; by these runs where nothing is known of seeds."
     )
-    return table(header, rows, caption)
+    return table("claims", header, rows, caption, kind="stack")
 
 
 def _figures(report: StudyReport, study: Study) -> str:
-    return "".join(
-        f"<figure><figcaption><h3>{escape(one.title)}</h3>{escape(one.caption)}"
-        f"</figcaption>{one.svg}</figure>"
-        for one in figures_of(study, report)
-    )
-
-
-def _training(report: StudyReport, ledger: Ledger) -> str:
-    if not report.entries:
-        return ""
-    sources = {source for one in report.entries for source in one.realised_tokens}
-    colours = band_colours(sorted(sources))
-    key = " ".join(
-        f'<span class="key" style="background:{colour}"></span> {escape(source)}'
-        for source, colour in colours.items()
-    )
-    tokens = {one.name: one.realised_tokens for one in report.entries}
-    parts = [
-        f"<p>Sources: {key}</p>",
-        "<figure><figcaption><h3>Tokens by source</h3></figcaption>"
-        f"{token_bars(tokens, colours)}</figure>",
-    ]
-    for one in report.entries:
-        entry = ledger.read(one.entry)
-        assert isinstance(entry, Entry)
-        svg = training_curve(entry, ledger.objects, colours)
-        if svg is not None:
-            parts.append(
-                f"<figure><figcaption><h3>{escape(one.name)}</h3>Loss, above the "
-                f"mixture of each stage. {_link(one.entry)}</figcaption>{svg}</figure>"
-            )
+    parts = []
+    for title, panels in groupby(figures_of(study, report), lambda one: one.title):
+        figures = "".join(
+            f"<figure><figcaption>{escape(one.caption)}</figcaption>{one.svg}</figure>"
+            for one in panels
+        )
+        parts.append(f'<h3>{escape(title)}</h3><div class="panels">{figures}</div>')
     return "".join(parts)
 
 
-def _entries(report: StudyReport) -> str:
+def _entries(report: StudyReport, ledger: Ledger) -> str:
     known = {one.entry for one in report.entries}
     rows: list[Sequence[str]] = [
         [
             one.name,
-            _anchor(one.entry),
-            Markup(f"<code>{one.spec_digest[:DIGEST_CHARS]}</code>"),
-            Markup(f"<code>{one.lock_digest[:DIGEST_CHARS]}</code>"),
-            Markup(f"<code>{(one.weights_digest or '-')[:DIGEST_CHARS]}</code>"),
+            anchor(one.entry),
+            "run",
+            _digest(one.spec_digest),
+            _digest(one.lock_digest),
+            _digest(one.weights_digest),
             f"{one.num_steps:,}",
             one.determinism,
             one.codemix,
@@ -190,44 +150,31 @@ def _entries(report: StudyReport) -> str:
         for one in report.entries
     ]
     later = {source for cell in report.cells for source in cell.sources} - known
-    rows += [
-        ["evaluation", _anchor(one), "", "", "", "", "", ""] for one in sorted(later)
-    ]
-    header = ["experiment", "entry", "spec", "lock", "weights", "steps"]
+    for digest in sorted(later):
+        found = ledger.read(digest)
+        assert isinstance(found, Evaluation)
+        rows.append(
+            [
+                found.name,
+                anchor(digest),
+                "evaluation",
+                "",
+                "",
+                _digest(found.weights_digest),
+                f"{found.step:,}",
+                "",
+                found.code.codemix,
+            ]
+        )
+    header = ["Experiment", "Entry", "Kind", "Spec", "Lock", "Weights", "Steps"]
     caption = (
         "codemix ledger show ENTRY prints one, codemix reproduce ENTRY trains it again "
-        "and compares every step."
+        "and compares every step. Digests are cut; pointing at one shows all of it."
     )
-    return table([*header, "determinism", "codemix"], rows, caption)
+    return table("entries", [*header, "Determinism", "codemix"], rows, caption)
 
 
-def _anchor(digest: str) -> Markup:
-    short = digest[:DIGEST_CHARS]
-    return Markup(f'<code id="e-{short}" title="{digest}">{short}</code>')
-
-
-def _link(digest: str) -> str:
-    short = digest[:DIGEST_CHARS]
-    return f'<a href="#e-{short}"><code>{short}</code></a>'
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
-    """Return a table as markup; the first cell of a row names it.
-
-    The caption stands before it, where it does not scroll with wide columns.
-    """
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in header)
-    lines = "".join(f"<tr>{''.join(_row(row))}</tr>" for row in rows)
-    # Reached by the keyboard, since it may have to be scrolled.
-    label = f"{header[0]}s, {', '.join(header[1:])}"
-    return (
-        f'<p class="soft">{escape(caption)}</p>'
-        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
-    )
-
-
-def _row(row: Sequence[str]) -> Iterator[str]:
-    for index, one in enumerate(row):
-        content = one if isinstance(one, Markup) else escape(one)
-        yield (f"<td>{content}</td>" if index else f'<th scope="row">{content}</th>')
+def _digest(digest: str | None) -> Markup:
+    if digest is None:
+        return Markup("-")
+    return Markup(f'<code title="{digest}">{digest[:DIGEST_CHARS]}</code>')

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
+from evals.study.differences import difference
 from evals.study.evidence import Evidence, gather
 from evals.study.measured import Measured, NotKnown
 from evals.study.reported import (
@@ -23,6 +25,10 @@ from specs.claims import Cell as Place
 from specs.experiment import Experiment
 from specs.plan import Plan
 from specs.study_loaded import Study, StudyPoint
+
+FOUR_DIGITS = 3
+"""Decimals of a number from 1 up to 10."""
+MOST_DECIMALS = 9
 
 
 def report_of(
@@ -48,24 +54,17 @@ def report_of(
     summing = Summing(evidence)
     base = baseline or study.baseline
     points = tuple(_points(study, evidence, base, ledger))
+    cells = tuple(
+        _cell(point.name, score, base, evidence, summing)
+        for point in points
+        for score in study.scores
+    )
     report = StudyReport(
         name=study.name,
         description=study.file.description,
         points=points,
-        scores=tuple(
-            ReportedScore(
-                name=name,
-                label=score.label or name,
-                unit=score.unit,
-                better=score.better,
-            )
-            for name, score in study.scores.items()
-        ),
-        cells=tuple(
-            _cell(point.name, score, base, evidence, summing)
-            for point in points
-            for score in study.scores
-        ),
+        scores=tuple(_scores(study, cells)),
+        cells=cells,
         expected=tuple(
             ReportedExpectation(
                 point=one.point,
@@ -82,6 +81,25 @@ def report_of(
         entries=tuple(_entries(evidence, ledger)),
     )
     return report, evidence
+
+
+def _scores(study: Study, cells: Sequence[ReportedCell]) -> Iterator[ReportedScore]:
+    for name, score in study.scores.items():
+        values = [cell.value for cell in cells if cell.score == name]
+        values += [one.value for one in study.expected if one.score == name]
+        known = [abs(value) for value in values if value]
+        yield ReportedScore(
+            name=name,
+            label=score.label or name,
+            unit=score.unit,
+            better=score.better,
+            decimals=1 if score.unit == "percent" else _decimals(max(known, default=1)),
+        )
+
+
+def _decimals(largest: float) -> int:
+    """Return the decimals that give the largest number of a score four digits."""
+    return min(max(FOUR_DIGITS - math.floor(math.log10(largest)), 0), MOST_DECIMALS)
 
 
 def _points(
@@ -135,11 +153,9 @@ def _cell(
         if (one := evidence.measured(point, leaf)) is not None
     ]
     low, high = _bounds(total, is_share=scores[score].unit == "percent")
-    against = _against(here, baseline, summing) if baseline != point else None
-    base = total.value - against.value if against is not None else None
-    against_low, against_high = (
-        (None, None) if against is None else _bounds(against, is_share=False)
-    )
+    against = None
+    if baseline is not None and baseline != point:
+        against = difference(point, baseline, score, total.value, summing)
     return ReportedCell(
         point=point,
         score=score,
@@ -149,22 +165,12 @@ def _cell(
         basis=total.basis,
         num_seeds=min(len(one.runs) for one in measured),
         against_baseline=None if against is None else against.value,
-        against_low=against_low,
-        against_high=against_high,
-        relative=None if against is None or not base else against.value / base,
+        against_low=None if against is None else against.low,
+        against_high=None if against is None else against.high,
+        relative=None if against is None else against.relative,
         sources=_sources(measured),
         why="",
     )
-
-
-def _against(here: Place, baseline: str | None, summing: Summing) -> Sum | None:
-    if baseline is None:
-        return None
-    there = Place(point=baseline, score=here.score)
-    try:
-        return summing.sum_of([(1.0, here), (-1.0, there)])
-    except NotKnown:
-        return None
 
 
 def _bounds(total: Sum, *, is_share: bool) -> tuple[float | None, float | None]:

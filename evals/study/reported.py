@@ -40,6 +40,8 @@ class ReportedScore(Value):
     label: str
     unit: str
     better: str
+    decimals: int = 1
+    """Of its numbers as people are told them; the same for all, so they line up."""
 
 
 class ReportedCell(Value):

@@ -37,13 +37,15 @@ CSV_COLUMNS = (
 
 
 def told_number(value: float, score: ReportedScore) -> str:
-    """Return a number of a score for people: percentages with one decimal.
+    """Return a number of a score for people, with as many decimals as all of it.
 
-    >>> plain = ReportedScore(name="l", label="l", unit="plain", better="lower")
-    >>> told_number(1.23456, plain)
-    '1.235'
+    >>> loss = ReportedScore(
+    ...     name="l", label="l", unit="plain", better="lower", decimals=3
+    ... )
+    >>> told_number(1.2, loss)
+    '1.200'
     """
-    return f"{value:.1f}" if score.unit == "percent" else f"{value:.4g}"
+    return f"{value:,.{score.decimals}f}"
 
 
 def told_cell(cell: ReportedCell, score: ReportedScore) -> str:
@@ -57,19 +59,29 @@ def told_cell(cell: ReportedCell, score: ReportedScore) -> str:
     return f"{text} [{low}, {high}]"
 
 
-def told_relative(cell: ReportedCell) -> str:
-    """Return how far a cell is from the baseline's, as a share of it."""
-    return "" if cell.relative is None else f"{100 * cell.relative:+.1f}%"
+def told_difference(value: float, score: ReportedScore) -> str:
+    """Return a difference between numbers of a score, with its sign.
+
+    >>> share = ReportedScore(name="s", label="s", unit="percent", better="higher")
+    >>> told_difference(-0.04, share)
+    '+0.0'
+    """
+    return f"{value:+z,.{score.decimals}f}"
+
+
+def told_relative(relative: float | None) -> str:
+    """Return how far a score is from the baseline's, as a share of it."""
+    return "" if relative is None else f"{100 * relative:+z,.1f}%"
 
 
 def told_finding(one: Finding) -> str:
     """Return what a sum of a claim came to."""
     text = f"{one.difference:+.3g}"
-    if one.low is not None and one.high is not None:
-        text += (
-            f"; less the margin {one.surplus:+.3g} [{one.low:+.3g}, {one.high:+.3g}]"
-        )
-    return text
+    if one.low is None or one.high is None:
+        return text
+    if one.surplus != one.difference:
+        text += f"; less the margin {one.surplus:+.3g}"
+    return f"{text} [{one.low:+.3g}, {one.high:+.3g}]"
 
 
 def told_verdict(verdict: Verdict) -> str:
@@ -152,7 +164,7 @@ def _relative(report: StudyReport) -> str:
         [
             point.label,
             *(
-                told_relative(report.cell(point.name, score.name))
+                told_relative(report.cell(point.name, score.name).relative)
                 for score in report.scores
             ),
         ]

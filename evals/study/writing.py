@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from evals.study.evidence import Evidence
 from evals.study.own_study import study_of_entries
 from evals.study.page import report_page
 from evals.study.report import report_of
@@ -24,7 +25,7 @@ from specs.study_loaded import Study
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 120
 
-Write = Callable[[StudyReport, Study, Ledger], bytes]
+Write = Callable[[StudyReport, Evidence, Ledger], bytes]
 
 
 def report(
@@ -57,9 +58,9 @@ def report(
             f"there is no point {baseline!r} in the study",
             fix=hint or f"name one of {', '.join(study.points)}",
         )
-    found, _ = report_of(study, ledger, entries=entries, baseline=baseline)
+    found, evidence = report_of(study, ledger, entries=entries, baseline=baseline)
     if write is not None and output is not None:
-        write_atomically(output, write(found, study, ledger))
+        write_atomically(output, write(found, evidence, ledger))
     return found
 
 
@@ -72,24 +73,24 @@ def _study(
     return study_of_entries(operands, ledger)
 
 
-def _html(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
-    return report_page(found, study, ledger).encode()
+def _html(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
+    return report_page(found, evidence, ledger).encode()
 
 
-def _json(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+def _json(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
     text = json.dumps(found.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
     return f"{text}\n".encode()
 
 
-def _markdown(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+def _markdown(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
     return report_markdown(found).encode()
 
 
-def _csv(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+def _csv(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
     return report_csv(found).encode()
 
 
-def _pdf(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
+def _pdf(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
     """Print the page with a browser that is installed.
 
     Raises:
@@ -104,7 +105,7 @@ def _pdf(found: StudyReport, study: Study, ledger: Ledger) -> bytes:
         )
     with tempfile.TemporaryDirectory() as folder:
         page, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
-        page.write_bytes(_html(found, study, ledger))
+        page.write_bytes(_html(found, evidence, ledger))
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu"]
         command += [f"--user-data-dir={folder}/profile", "--no-pdf-header-footer"]
         command += [f"--print-to-pdf={printed}", page.as_uri()]
