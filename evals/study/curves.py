@@ -17,18 +17,18 @@ MAX_POINTS = 400
 # Those of Okabe and Ito (2008), which colour-blind people tell apart, in an order that
 # puts dark beside light. What is wide enough bears its name besides.
 BAND_COLOURS = (
-    "#0072b2",
-    "#e69f00",
-    "#cc79a7",
     "#56b4e9",
-    "#d55e00",
+    "#e69f00",
     "#009e73",
+    "#cc79a7",
+    "#0072b2",
     "#f0e442",
+    "#d55e00",
     "#999999",
 )
 WIDTH = 5.2
 """In inches, as the other figures."""
-LABEL_CHARS = 22
+LABEL_CHARS = 26
 """Of a line of a label."""
 LOSS = "loss"
 _BAND_HEIGHT = 0.3
@@ -107,6 +107,8 @@ def training_curve(
     def paint(axes: Any) -> None:
         axes.plot(*zip(*thinned, strict=True), color=INK, linewidth=1.4)
         low, high = axes.get_ylim()
+        # None below the curve: bands are no losses.
+        axes.set_yticks([one for one in axes.get_yticks() if low <= one <= high])
         axes.set_ylim(low - (high - low) * _BAND_HEIGHT / (1 - _BAND_HEIGHT), high)
         for stage in plan.stages:
             _bands(axes, stage, fills, stage.num_steps / plan.num_steps)

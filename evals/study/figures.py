@@ -38,7 +38,11 @@ class Drawn(NamedTuple):
     """One panel."""
 
     title: str
+    """Of the figure."""
+    note: str
+    """Of the figure."""
     caption: str
+    """Of the panel."""
     svg: str
 
 
@@ -85,14 +89,13 @@ def _drawn(
 
     lines = sum(name.count("\n") + 1 for name in names)
     height = 0.2 * lines + 0.16 * len(cells) + 1.0 if figure.kind == "bars" else 3.2
-    caption = f"{score.label}: {score.better} is better."
-    if any(cell.low is not None for cell in cells):
-        caption += " With 95% intervals."
+    note = "Lines through marks are 95% intervals."
     if figure.source:
-        caption += f" Compare {figure.source}."
+        note += f" Compare {figure.source}."
     return Drawn(
         title=figure.title,
-        caption=caption,
+        note=note,
+        caption=f"{score.label} ({score.better} is better)",
         svg=svg_figure(paint, told=told, width=WIDTH, height=height),
     )
 
@@ -117,15 +120,16 @@ def _bars(
             continue
         if has_zero:
             axes.barh(place, cell.value, height=0.6, color=COLOURS[0])
-        else:
-            axes.plot(cell.value, place, "o", color=COLOURS[0], markersize=7)
         if cell.low is not None and cell.high is not None:
-            axes.plot([cell.low, cell.high], [place, place], color=INK, linewidth=2)
+            axes.plot([cell.low, cell.high], [place, place], color=INK, linewidth=1.8)
+        if not has_zero:
+            axes.plot(cell.value, place, "o", color=COLOURS[0], markersize=7)
     _ghost_marks(
         axes, [(one, place) for place, one in zip(places, ghosts, strict=True)]
     )
     axes.set_yticks(list(places), names)
     axes.set_ylim(len(cells) - 0.5, -0.5)
+    axes.locator_params(axis="x", nbins=5)
     if not has_zero:
         axes.grid(axis="x", color=GHOST, alpha=0.35, linewidth=0.6)
 

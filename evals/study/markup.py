@@ -32,6 +32,21 @@ def link(digest: str) -> Markup:
     return Markup(f'<a href="#e-{short}"><code>{short}</code></a>')
 
 
+def figure(name: str, caption: str, svg: str) -> Markup:
+    """Return a figure, named by its caption; a caption alone is no name to browsers.
+
+    Args:
+        name: Unique in the page.
+        caption: Text, or markup.
+        svg: What is drawn.
+    """
+    told = caption if isinstance(caption, Markup) else escape(caption)
+    return Markup(
+        f'<figure aria-labelledby="{name}"><figcaption id="{name}">{told}</figcaption>'
+        f"{svg}</figure>"
+    )
+
+
 def table(
     name: str,
     header: Sequence[str],

@@ -9,7 +9,7 @@ from itertools import groupby
 from evals.study.differences import all_differences, pickable
 from evals.study.evidence import Evidence
 from evals.study.figures import figures_of
-from evals.study.markup import Markup, anchor, link, number, table
+from evals.study.markup import Markup, anchor, figure, link, number, table
 from evals.study.page_scores import differences_table, picking_style, scores_table
 from evals.study.page_style import STYLE
 from evals.study.page_training import training
@@ -124,12 +124,15 @@ def _claims(report: StudyReport) -> str:
 
 def _figures(report: StudyReport, study: Study) -> str:
     parts = []
-    for title, panels in groupby(figures_of(study, report), lambda one: one.title):
+    drawn = enumerate(figures_of(study, report), start=1)
+    for (title, note), panels in groupby(drawn, lambda one: one[1][:2]):
         figures = "".join(
-            f"<figure><figcaption>{escape(one.caption)}</figcaption>{one.svg}</figure>"
-            for one in panels
+            figure(f"figure-{index}", one.caption, one.svg) for index, one in panels
         )
-        parts.append(f'<h3>{escape(title)}</h3><div class="panels">{figures}</div>')
+        parts.append(
+            f'<h3>{escape(title)}</h3><p class="soft">{escape(note)}</p>'
+            f'<div class="panels">{figures}</div>'
+        )
     return "".join(parts)
 
 

@@ -133,11 +133,12 @@ def _header(report: StudyReport) -> list[str]:
 
 
 def _point(point: ReportedPoint) -> Markup:
-    runs = f"{len(point.runs)} of {point.num_wanted}"
-    noun = "run" if point.num_wanted == 1 else "runs"
-    return Markup(
-        f"{escape(point.label)}<small>{escape(point.stage)}, {runs} {noun}</small>"
-    )
+    told = point.stage
+    if len(point.runs) < point.num_wanted:
+        told += f", {len(point.runs)} of {point.num_wanted} runs"
+    elif point.num_wanted > 1:
+        told += f", {point.num_wanted} runs"
+    return Markup(f"{escape(point.label)}<small>{escape(told)}</small>")
 
 
 def _cell(report: StudyReport, cell: ReportedCell, score: ReportedScore) -> Markup:
@@ -147,13 +148,14 @@ def _cell(report: StudyReport, cell: ReportedCell, score: ReportedScore) -> Mark
     else:
         value, _, interval = told_cell(cell, score).partition(" ")
         first, *others = (f"#e-{one[:DIGEST_CHARS]}" for one in cell.sources)
-        links = f'<a href="{first}">{number(value)}</a>'
+        parts.append(f'<a href="{first}">{number(value)}</a>')
         # Several seeds, or evaluations: the others are numbered like footnotes.
-        links += "".join(
-            f' <a class="more" href="{one}" aria-label="source {index}">{index}</a>'
+        more = " ".join(
+            f'<a href="{one}" aria-label="source {index}">{index}</a>'
             for index, one in enumerate(others, start=2)
         )
-        parts.append(links)
+        if more:
+            parts.append(f'<span class="more">{more}</span>')
         if interval:
             parts.append(f"<small>{number(interval)}</small>")
     for one in expected_of(report, cell.point, cell.score)[:1]:

@@ -31,9 +31,10 @@ nav a { display: inline-block; padding: .3rem 0; }
   clip-path: inset(50%); white-space: nowrap; }
 .soft, small, figcaption, caption, td .d { color: var(--soft); }
 small { display: block; font-size: .85em; font-weight: normal; }
+h3 + p.soft { margin: -.25rem 0 .75rem; }
 .pick select { font: inherit; max-width: 100%; padding: .35rem .5rem; }
 [role=status] { color: var(--soft); } [role=status] strong { color: CanvasText; }
-.wide { overflow-x: auto; margin: .5rem 0; }
+.wide { position: relative; overflow-x: auto; margin: .5rem 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums lining-nums; }
 caption { text-align: left; padding-bottom: .5rem; }
 caption span { position: sticky; left: 0; display: inline-block;
@@ -44,14 +45,15 @@ thead th { vertical-align: bottom; line-height: 1.25;
   border-bottom-color: currentColor; }
 tbody th { font-weight: 600; min-width: 8rem; max-width: 15rem; }
 .numbers :is(td, thead th:not(:first-child)) { text-align: right;
-  padding: .35rem 0 .35rem 1rem; }
+  padding: .35rem .75rem .35rem .25rem; }
 .numbers thead th { max-width: 9rem; }
 .numbers td { white-space: nowrap; }
 .numbers th:first-child { position: sticky; left: 0; background: Canvas; z-index: 1;
   padding-right: .75rem; box-shadow: 1px 0 var(--line); }
 td .d { font-size: .85em; white-space: pre; }
 td .d::first-line { color: CanvasText; font-size: 1.17em; }
-.more { font-size: .7em; vertical-align: super; padding: 0 .15em; }
+/* Hung beside the number, so that digits stay below digits. */
+.more { position: absolute; font-size: .7em; line-height: 1.3; padding-left: .2em; }
 .ghost { font-style: italic; }
 .supported, .contradicted, .undecided, .unknown { font-weight: 600; }
 .supported { color: var(--good); } .contradicted { color: var(--bad); }
@@ -60,7 +62,9 @@ td .d::first-line { color: CanvasText; font-size: 1.17em; }
 .contradicted::before { content: "\\2717\\a0" / ""; }
 .undecided::before, .unknown::before { content: "?\\a0" / ""; }
 .stack { width: 100%; } .stack td { max-width: 22rem; } .stack code { font-size: .9em; }
-summary { cursor: pointer; }
+.stack td:nth-child(n+4):nth-child(-n+5) { min-width: 11rem; }
+details { display: inline-block; vertical-align: top; }
+summary { cursor: pointer; white-space: nowrap; }
 .key { display: inline-block; width: .9em; height: .9em; border-radius: .15em;
   vertical-align: -.05em; }
 .panels { display: grid; gap: 1rem 2rem;
@@ -68,8 +72,11 @@ summary { cursor: pointer; }
 figure { margin: 0; min-width: 0; break-inside: avoid; }
 svg { width: 100%; height: auto; max-width: 38rem; display: block; }
 @media (max-width: 40rem) {
-  .numbers tbody th { min-width: 6rem; max-width: 7.5rem; }
-  .stack :is(tbody, tr, td, th) { display: block; min-width: 0; max-width: none; }
+  .numbers tbody th { min-width: 7rem; max-width: 8.5rem; } }
+@media (max-width: 60rem) {
+  .stack :is(tbody, tr, td, th) { display: block; min-width: 0;
+    max-width: none; }
+  .stack td:nth-child(n+4):nth-child(-n+5) { min-width: 0; }
   .stack :is(td, th) { border: 0; padding: .1rem 0; }
   .stack tr { border-bottom: 1px solid var(--line); padding: .5rem 0; }
   .stack thead { position: absolute; clip-path: inset(50%); height: 1px; width: 1px;

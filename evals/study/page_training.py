@@ -5,8 +5,9 @@ from __future__ import annotations
 from html import escape
 
 from evals.study.curves import band_fills, token_bars, training_curve
-from evals.study.markup import Markup, link, table
+from evals.study.markup import Markup, figure, link, table
 from evals.study.reported import StudyReport
+from evals.study.tables import DIGEST_CHARS
 from ledger.entry import Entry
 from ledger.store import Ledger
 from specs.study_loaded import Study
@@ -43,8 +44,11 @@ def training(report: StudyReport, study: Study, ledger: Ledger) -> Markup:
     parts = [
         "<h3>Tokens by source</h3>",
         f'<ul class="keys" aria-label="Sources">{key}</ul>',
-        f"<figure><figcaption>Tokens of each source, by run.</figcaption>"
-        f"{token_bars(tokens, fills)}</figure>",
+        figure(
+            "tokens-figure",
+            "Tokens of each source, by run",
+            token_bars(tokens, fills),
+        ),
         table(
             "tokens",
             ["Run", *sources, "All", "Entry"],
@@ -61,10 +65,8 @@ def training(report: StudyReport, study: Study, ledger: Ledger) -> Markup:
         assert isinstance(entry, Entry)
         svg = training_curve(entry, ledger.objects, fills)
         if svg is not None:
-            parts.append(
-                f"<figure><figcaption>{escape(labels[one.name])} {link(one.entry)}"
-                f"</figcaption>{svg}</figure>"
-            )
+            caption = Markup(f"{escape(labels[one.name])} {link(one.entry)}")
+            parts.append(figure(f"loss-{one.entry[:DIGEST_CHARS]}", caption, svg))
     return Markup("".join([*parts, "</div>"]))
 
 
