@@ -35,7 +35,9 @@ h3 + p.soft { margin: -.25rem 0 .75rem; }
 .pick select { font: inherit; max-width: 100%; padding: .35rem .5rem; }
 [role=status] { color: var(--soft); } [role=status] strong { color: CanvasText; }
 .wide { position: relative; overflow-x: auto; margin: .5rem 0; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums lining-nums; }
+/* Not collapsed: a column that stays in sight would leave its lines behind. */
+table { border-collapse: separate; border-spacing: 0;
+  font-variant-numeric: tabular-nums lining-nums; }
 caption { text-align: left; padding-bottom: .5rem; }
 caption span { position: sticky; left: 0; display: inline-block;
   max-width: min(44rem, calc(100vw - 2rem)); }
