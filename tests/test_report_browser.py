@@ -255,8 +255,8 @@ def test_the_printed_page_has_all_figures(browser: Browser) -> None:
     printed = browser.call("Page.printToPDF", generateTaggedPDF=True)["data"]
     found = base64.b64decode(printed)
     assert found.startswith(b"%PDF")
-    # Each is tagged as a figure, with what it shows in words.
-    assert len(re.findall(rb"/S /Figure", found)) >= 7
+    # Each is tagged as a figure with a caption, and within as one of its own.
+    assert len(re.findall(rb"/S /Figure", found)) == 2 * 7
     browser.call("Emulation.setEmulatedMedia", media="print")
     for what in ("svg", "figcaption", ".wide a"):
         all_of_it = f"[...document.querySelectorAll('{what}')]"
