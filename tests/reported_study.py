@@ -37,7 +37,7 @@ expected:
   - {point: never, kind: digitised, source: Figure 4, values: {loss: 2.4}}
 claims:
   - {name: other-is-better, says: other.loss < plain.loss, source: "3 <i>& 1"}
-  - {name: never-run, says: never.loss < plain.loss}
+  - {name: never-run, says: never.loss < plain.loss, note: It says <so> itself.}
   - {name: begun-is-worse, says: begun.loss > other.loss}
   - {name: begun-is-better, says: begun.loss < other.loss by >= 1% relative}
 figures:

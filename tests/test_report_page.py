@@ -227,6 +227,13 @@ def test_numbers_of_a_score_line_up(gathered: Gathered) -> None:
     ]
 
 
+def test_a_note_stands_under_what_its_claim_says(
+    workspace: Path, gathered: Gathered
+) -> None:
+    page = report_page(*gathered, Ledger(workspace / ".codemix" / "ledger"))
+    assert "never.loss &lt; plain.loss</code><small>It says &lt;so&gt; its" in page
+
+
 def test_a_claim_without_a_margin_is_told_once() -> None:
     said = Finding(
         says="a > b",

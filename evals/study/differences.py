@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from evals.study.measured import NotKnown
 from evals.study.reported import ReportedPoint, StudyReport
-from evals.study.sums import NotKnown, Summing
+from evals.study.sums import Summing
 from evals.study.verdicts import CONFIDENCE
 from specs.claims import Cell
 

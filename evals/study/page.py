@@ -98,6 +98,7 @@ def _claims(report: StudyReport) -> str:
     rows = []
     for claim in report.claims:
         where = f"<small>{escape(claim.source)}</small>" if claim.source else ""
+        note = f"<small>{escape(claim.note)}</small>" if claim.note else ""
         entries = " ".join(link(one) for one in claim.entries)
         if len(claim.entries) > 1:
             summary = f"<summary>{len(claim.entries)} entries</summary>"
@@ -105,7 +106,7 @@ def _claims(report: StudyReport) -> str:
         rows.append(
             [
                 Markup(f"{escape(claim.name)}{where}"),
-                Markup(f"<code>{escape(claim.says)}</code>"),
+                Markup(f"<code>{escape(claim.says)}</code>{note}"),
                 Markup(f'<span class="{claim.outcome}">{told_verdict(claim)}</span>'),
                 Markup(
                     number("<br>".join(told_finding(one) for one in claim.findings))
