@@ -7,7 +7,6 @@ holds what it is given to the published schema, as a cluster does.
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -195,9 +194,9 @@ def fake_cluster(folder: Path) -> Iterator[tuple[FakeCluster, dict[str, str]]]:
         configuration = folder / "kubeconfig"
         port = server.server_address[1]
         configuration.write_text(_CONFIGURATION.format(port=port))
-        environ = {"KUBECONFIG": str(configuration), "HOME": str(folder)}
+        kept = str(folder / "kubectl")
         try:
-            yield cluster, {**environ, "PATH": os.environ["PATH"]}
+            yield cluster, {"KUBECONFIG": str(configuration), "KUBECACHEDIR": kept}
         finally:
             server.shutdown()
             thread.join()
