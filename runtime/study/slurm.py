@@ -30,6 +30,12 @@ from specs.study_jobs import Job
 _MANY = 10**6
 """Times that a job may come to its limit and go on; each one takes it further."""
 
+_LEAST_MINUTES = 4
+"""Slurm may give notice 150 s before the end; a shorter job would never get further."""
+
+_START = "runtime.study.slurm_start"
+"""Starts submitit there; without `site`, so that there are few moments before it."""
+
 
 class Row(NamedTuple):
     """How a job stands."""
@@ -168,9 +174,10 @@ class _Submitter:
             name.replace("-", "_"): value for name, value in parameters.items()
         }
         minutes = self._parameters.pop("time", "")
-        if not minutes.isdecimal() or int(minutes) < 1:
+        if not minutes.isdecimal() or int(minutes) < _LEAST_MINUTES:
             raise InputError(
-                f"a job needs a limit in whole minutes, got {minutes!r}",
+                f"a job needs a limit in whole minutes, {_LEAST_MINUTES} or more, "
+                f"got {minutes!r}",
                 path="--slurm-option time",
                 fix="say --slurm-option time=MINUTES; a job that comes to it goes on",
             )
@@ -179,7 +186,7 @@ class _Submitter:
                 folder=self._folder,
                 max_num_timeout=_MANY,
                 # A workspace may hold folders of the same names as our packages.
-                python=f"{shlex.quote(sys.executable)} -P",
+                python=f"{shlex.quote(sys.executable)} -P -S -m {_START} -P",
             )
         except RuntimeError:
             fix = "run it where jobs are submitted: on a login node of the cluster"
@@ -192,7 +199,8 @@ class _Submitter:
         """Submit a command; return Slurm's number of it."""
         from submitit.core.utils import FailedJobError
 
-        extra: dict[str, Any] = {**self._parameters}
+        # A cluster may have it that jobs don't go back into the queue.
+        extra: dict[str, Any] = {"requeue": True, **self._parameters}
         if after:
             extra["dependency"] = "afterok:" + ":".join(after)
             extra["kill_on_invalid_dep"] = "yes"
@@ -201,6 +209,8 @@ class _Submitter:
             time=self._minutes,
             comment=asked,
             stderr_to_stdout=True,
+            # A job that comes back adds to its log.
+            srun_args=["--open-mode=append"],
             setup=[f"export PYTHONPATH={shlex.quote(python_path())}"],
             additional_parameters=extra,
         )

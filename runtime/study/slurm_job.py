@@ -11,11 +11,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from runtime.study.slurm_start import NOTICES
+
 _POLL_SECONDS = 0.2
+_HELD = (*NOTICES, signal.SIGTERM)
 
 
 class RunJob:
@@ -32,14 +35,15 @@ class RunJob:
         Raises:
             RuntimeError: It failed, or was stopped.
         """
-        process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.DEVNULL,
-            stdout=sys.stdout,
-            stderr=sys.stdout,
-            preexec_fn=_leave_notices_to_parent,
-        )
-        self._pid = process.pid
+        with _signals_held():
+            process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=sys.stdout,
+                stderr=sys.stdout,
+                preexec_fn=_leave_notices_to_parent,
+            )
+            self._pid = process.pid
         # Not `wait`: it holds a lock that a signal's handler would wait for.
         while (code := process.poll()) is None:
             time.sleep(_POLL_SECONDS)
@@ -50,6 +54,9 @@ class RunJob:
         """Have the run save its state, and return what goes on in its place."""
         from submitit.helpers import DelayedSubmission
 
+        # Once is enough: a second SIGTERM would end the run before it has saved.
+        for number in NOTICES:
+            signal.signal(number, signal.SIG_IGN)
         if self._pid is not None:
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(self._pid, signal.SIGTERM)
@@ -57,7 +64,20 @@ class RunJob:
         return DelayedSubmission(RunJob(self.command))
 
 
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let signals wait until there is a process that can be told."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+    try:
+        yield
+    finally:
+        # Those too that were held back from the start.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+
+
 def _leave_notices_to_parent() -> None:
     """Ignore the signals that Slurm gives notice by; by default they would kill."""
-    for number in (signal.SIGUSR1, signal.SIGUSR2):
+    for number in NOTICES:
         signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
