@@ -38,8 +38,20 @@ def told_search(ended: SearchEnded) -> str:
         ]
         for trial in ended.trials
     ]
+    rows += [
+        [
+            trial.name,
+            *(f"{trial.weights[place]:.1f}" for place in places),
+            "failed",
+            trial.entry[:12],
+            trial.reason.partition("\n")[0],
+        ]
+        for trial in ended.failures
+    ]
     parts = [table(rows, right=range(1, len(places) + 2))]
     parts.append(f"{counted(len(ended.trials), 'trial')} in the ledger")
+    if ended.failures:
+        parts[-1] += f", {len(ended.failures)} failed and not tried again"
     if ended.is_exhausted:
         parts[-1] += "; nothing was found that is still to try"
     if ended.failed is not None:

@@ -18,6 +18,7 @@ from codemix_cli.search_table import told_search
 from evals.search.proposing import NUM_RANDOM, propose
 from evals.search.searching import SearchEnded
 from evals.search.trials import space_of, trials_in
+from ledger.recorder import COMPLETED, Outcome
 from ledger.run_recorder import RunRecorder
 from ledger.store import Ledger
 from specs.errors import InputError, SpecError
@@ -66,7 +67,12 @@ def space(study: Study) -> SearchSpace:
 
 
 def record(
-    study: Study, workspace: Path, shares: Shares, loss: float, **changes: Any
+    study: Study,
+    workspace: Path,
+    shares: Shares,
+    loss: float,
+    outcome: Outcome = COMPLETED,
+    **changes: Any,
 ) -> str:
     experiment = space(study).experiment(shares).to_json()
 
@@ -80,7 +86,7 @@ def record(
     )
     folder = workspace / ".codemix" / "runs" / hex_of(shares, loss)
     recorder = RunRecorder(Ledger.open(workspace), folder)
-    play(recorder, run_facts=facts, change=change)
+    play(recorder, run_facts=facts, change=change, outcome=outcome)
     assert recorder.digest is not None
     return recorder.digest
 

@@ -32,8 +32,9 @@ def propose(
     Args:
         space: What may be proposed.
         seed: Of the search.
-        tried: Shares -> what they came to. One that isn't finite is not proposed again,
-            and tells nothing of others. In any order.
+        tried: Shares -> what they came to; not a number where they failed. One that
+            isn't finite is not proposed again, and tells nothing of others. In any
+            order.
         better: Which way is better.
 
     Returns:

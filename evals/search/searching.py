@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from evals.search.proposing import propose
-from evals.search.trials import Trial, best_of, space_of, trials_in
+from evals.search.trials import (
+    FailedTrial,
+    Trial,
+    best_of,
+    failures_in,
+    space_of,
+    trials_in,
+)
 from ledger.store import Ledger
 from runtime.benchmarks import Declare
 from runtime.folder_lock import sole_user
@@ -22,7 +30,11 @@ from specs.loading import lock_path, save_lock
 from specs.lock import Lock
 from specs.resolve import plan_experiment
 from specs.search import Search
+from specs.search_space import Shares
 from specs.study_loaded import Study
+
+MOST_FAILED_AT_START = 2
+"""So many trials of a call that fail before one succeeds fail for a reason of all."""
 
 Listen = Callable[[str], AbstractContextManager[StudyListeners]]
 """Shows a trial; it is given a line about it."""
@@ -36,10 +48,18 @@ class SearchEnded:
     search: Search
     trials: tuple[Trial, ...]
     """All that the ledger has of it, in the order of their shares."""
+    failures: tuple[FailedTrial, ...] = ()
+    """Those that the ledger has as failed; they are not tried again."""
     failed: StudyEnded | None = None
-    """The trial that failed; those after it were not begun."""
+    """The trial whose failure is that of the search; None: it has ended well."""
     is_exhausted: bool = False
     """Whether nothing was found that is still to try."""
+
+    @property
+    def tried(self) -> dict[Shares, float]:
+        """Shares -> what they came to, of all that are not tried again."""
+        failed = {one.shares: math.nan for one in self.failures}
+        return failed | {one.shares: one.objective for one in self.trials}
 
     @property
     def best(self) -> Trial | None:
@@ -54,6 +74,7 @@ class SearchEnded:
             "search": self.search.to_json(),
             "trials": [one.to_json() for one in self.trials],
             "best": self.best.to_json() if self.best else None,
+            "failures": [one.to_json() for one in self.failures],
             "failed": self.failed.to_json() if self.failed else None,
             "exhausted": self.is_exhausted,
         }
@@ -70,8 +91,9 @@ def run_search(
 ) -> SearchEnded:
     """Run the next trials of a study's search.
 
-    What is tried is decided by the ledger alone, so after any end the same trial is
-    proposed again, and its run goes on.
+    What is tried is decided by the ledger alone, so after a kill the same trial is
+    proposed again, and its run goes on. One that the ledger has as failed is not
+    proposed again, and the search goes on with the next.
 
     Args:
         study: With a search.
@@ -99,14 +121,15 @@ def run_search(
     for corner in space.corners():
         check_epochs(plan_experiment(space.experiment(corner)), lock)
     ledger = Ledger(workspace / ".codemix" / "ledger")
+    is_proven = is_exhausted = False
+    failed: list[StudyEnded] = []
+    """Of this call, as long as none has succeeded."""
     for number in range(1, num_trials + 1):
-        trials = trials_in(study, search, ledger, lock)
-        tried = {one.shares: one.objective for one in trials}
+        tried = _look(study, search, ledger, lock).tried
         shares = propose(space, search.seed, tried, score.better)
         if shares is None:
-            return SearchEnded(
-                study=study, search=search, trials=tuple(trials), is_exhausted=True
-            )
+            is_exhausted = True
+            break
         trial = space.experiment(shares)
         own = lock_path(spec_of(study_folder(workspace, study.name), trial.name))
         if not own.exists():
@@ -120,12 +143,33 @@ def run_search(
                 options=options,
                 listeners=listeners,
             )
-        if not ended.is_good:
-            return SearchEnded(
-                study=study, search=search, trials=tuple(trials), failed=ended
-            )
-    trials = trials_in(study, search, ledger, lock)
-    return SearchEnded(study=study, search=search, trials=tuple(trials))
+        if ended.is_good:
+            is_proven = True
+            failed.clear()
+            continue
+        if not is_proven:
+            failed.append(ended)
+        now = _look(study, search, ledger, lock)
+        if shares not in now.tried:
+            # Without an entry it would be proposed again, and for ever.
+            return replace(now, failed=ended)
+        if len(failed) == MOST_FAILED_AT_START:
+            break
+    return replace(
+        _look(study, search, ledger, lock),
+        failed=failed[-1] if failed else None,
+        is_exhausted=is_exhausted,
+    )
+
+
+def _look(study: Study, search: Search, ledger: Ledger, lock: Lock) -> SearchEnded:
+    """Return what the ledger has of a search."""
+    return SearchEnded(
+        study=study,
+        search=search,
+        trials=tuple(trials_in(study, search, ledger, lock)),
+        failures=tuple(failures_in(study, search, ledger, lock)),
+    )
 
 
 def _only(study: Study, search: Search, experiment: Experiment) -> Study:

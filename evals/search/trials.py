@@ -12,6 +12,7 @@ from evals.study.measured import Missing, NotFinite
 from evals.study.reading import PointReader
 from ledger.documents import run_of
 from ledger.listing import rows_of
+from ledger.rows import Row
 from ledger.store import Ledger
 from specs.base import Value
 from specs.errors import InputError
@@ -49,6 +50,24 @@ class Trial(Value):
         }
 
 
+class FailedTrial(Value):
+    """One mixture whose run has failed, and that no run has completed."""
+
+    name: str
+    """Of its experiment."""
+    shares: Shares
+    """Per mille, in the order of the search space."""
+    weights: dict[str, float]
+    """Place in the spec -> percent of the mixture."""
+    reason: str
+    entry: str
+    """Digest, of the last run."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return self.model_dump(exclude={"shares"})
+
+
 def space_of(study: Study, search: Search) -> SearchSpace:
     """Return what a study's search may propose."""
     known = {one.name: one for _, one in study.experiments}
@@ -69,28 +88,46 @@ def trials_in(study: Study, search: Search, ledger: Ledger, lock: Lock) -> list[
         InputError: One is missing, or a run has no such score.
     """
     space = space_of(study, search)
-    found: dict[Shares, str] = {}
-    for row in rows_of(ledger.folder):
-        shares = space.shares_of(row.name)
-        if shares is None or (row.kind, row.result) != ("run", "completed"):
-            continue
-        if not space.holds(shares) or shares in found:
-            continue
-        is_same = row.spec_digest == experiment_digest(space.experiment(shares))
-        if is_same and _is_on(lock, row.digest, ledger):
-            found[shares] = row.digest
     return [
         Trial(
             name=space.name(shares),
             shares=shares,
-            weights={
-                share.place: value / 10
-                for share, value in zip(space.varied, shares, strict=True)
-            },
+            weights=_weights(space, shares),
             objective=_objective(study, search, space, shares, digest, ledger),
             entry=digest,
         )
-        for shares, digest in sorted(found.items())
+        for shares, digest in _first(space, ledger, lock, _rows(ledger)).items()
+    ]
+
+
+def failures_in(
+    study: Study, search: Search, ledger: Ledger, lock: Lock
+) -> list[FailedTrial]:
+    """Return the trials that have only failed, in the order of their shares.
+
+    Args:
+        study: The study.
+        search: Its search.
+        ledger: Has the runs.
+        lock: Of the experiment whose mixtures are varied: a run on other data is none.
+
+    Raises:
+        CheckFailed: A document was changed since it was recorded.
+        InputError: One is missing.
+    """
+    space = space_of(study, search)
+    completed = _first(space, ledger, lock, _rows(ledger))
+    last_failed = reversed(_rows(ledger, "failed"))
+    return [
+        FailedTrial(
+            name=space.name(shares),
+            shares=shares,
+            weights=_weights(space, shares),
+            reason=run_of(ledger.find(digest)).outcome.reason,
+            entry=digest,
+        )
+        for shares, digest in _first(space, ledger, lock, last_failed).items()
+        if shares not in completed
     ]
 
 
@@ -99,6 +136,33 @@ def best_of(trials: Iterable[Trial], *, higher: bool) -> Trial | None:
     finite = [one for one in trials if math.isfinite(one.objective)]
     sign = -1.0 if higher else 1.0
     return min(finite, key=lambda one: sign * one.objective, default=None)
+
+
+def _rows(ledger: Ledger, result: str = "completed") -> list[Row]:
+    rows = rows_of(ledger.folder)
+    return [row for row in rows if (row.kind, row.result) == ("run", result)]
+
+
+def _first(
+    space: SearchSpace, ledger: Ledger, lock: Lock, rows: Iterable[Row]
+) -> dict[Shares, str]:
+    """Return the first run of each mixture of the space, in the order of shares."""
+    found: dict[Shares, str] = {}
+    for row in rows:
+        shares = space.shares_of(row.name)
+        if shares is None or not space.holds(shares) or shares in found:
+            continue
+        is_same = row.spec_digest == experiment_digest(space.experiment(shares))
+        if is_same and _is_on(lock, row.digest, ledger):
+            found[shares] = row.digest
+    return dict(sorted(found.items()))
+
+
+def _weights(space: SearchSpace, shares: Shares) -> dict[str, float]:
+    return {
+        share.place: value / 10
+        for share, value in zip(space.varied, shares, strict=True)
+    }
 
 
 def _is_on(lock: Lock, digest: str, ledger: Ledger) -> bool:
