@@ -21,6 +21,7 @@ from evals.study.evidence import Evidence
 from evals.study.figures import COLOURS
 from evals.study.page import report_page
 from evals.study.page_scores import differences_table
+from evals.study.page_training import training
 from evals.study.report import report_of
 from evals.study.reported import StudyReport
 from evals.study.sums import Summing
@@ -225,6 +226,17 @@ def test_numbers_of_a_score_line_up(gathered: Gathered) -> None:
         "2.050",
         "6.050",
     ]
+
+
+def test_runs_stand_in_the_order_of_the_points(
+    workspace: Path, gathered: Gathered
+) -> None:
+    ledger = Ledger(workspace / ".codemix" / "ledger")
+    found, _ = gathered
+    study = load_study(workspace / "study")
+    turned = found.model_copy(update={"entries": found.entries[::-1]})
+    names = re.findall(r"scope=.?row.?[^>]*>([^<]+)", training(turned, study, ledger))
+    assert names == ["Plain, seed 1", "Plain, seed 2", "other"]
 
 
 def test_a_note_stands_under_what_its_claim_says(

@@ -149,8 +149,8 @@ def token_bars(
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.set_xlabel("tokens")
 
-    lines = sum(name.count("\n") + 1 for name in names)
-    height = 0.18 * lines + 0.1 * len(tokens) + 0.7
+    lines = max(name.count("\n") + 1 for name in names)
+    height = (0.18 * lines + 0.1) * len(tokens) + 0.7
     return svg_figure(paint, told=told, width=WIDTH, height=height)
 
 

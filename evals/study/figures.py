@@ -192,7 +192,7 @@ def _stages(
             linestyle=STROKES[number % len(STROKES)],
             markersize=5,
             linewidth=1.5,
-            label=labels[line[-1]],
+            label=textwrap.fill(labels[line[-1]], LABEL_CHARS),
         )
         for cell in known:
             if cell.low is not None and cell.high is not None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from evals.study.curves import band_fills, token_bars, training_curve
 from evals.study.markup import Markup, figure, link, table
-from evals.study.reported import StudyReport
+from evals.study.reported import ReportedEntry, StudyReport
 from evals.study.tables import DIGEST_CHARS
 from ledger.entry import Entry
 from ledger.store import Ledger
@@ -31,7 +32,8 @@ def training(report: StudyReport, study: Study, ledger: Ledger) -> Markup:
         for source, fill in fills.items()
     )
     labels = _labels(report, study)
-    tokens = {labels[one.name]: one.realised_tokens for one in report.entries}
+    entries = _in_order(report.entries, study)
+    tokens = {labels[one.name]: one.realised_tokens for one in entries}
     rows = [
         [
             labels[one.name],
@@ -39,7 +41,7 @@ def training(report: StudyReport, study: Study, ledger: Ledger) -> Markup:
             f"{sum(one.realised_tokens.values()):,}",
             link(one.entry),
         ]
-        for one in report.entries
+        for one in entries
     ]
     parts = [
         "<h3>Tokens by source</h3>",
@@ -60,7 +62,7 @@ def training(report: StudyReport, study: Study, ledger: Ledger) -> Markup:
         "<p>Below each curve the mixture of each stage: the higher a band, the larger "
         'its share, in the colours above.</p><div class="panels">',
     ]
-    for one in report.entries:
+    for one in entries:
         entry = ledger.read(one.entry)
         assert isinstance(entry, Entry)
         svg = training_curve(entry, ledger.objects, fills)
@@ -68,6 +70,13 @@ def training(report: StudyReport, study: Study, ledger: Ledger) -> Markup:
             caption = Markup(f"{escape(labels[one.name])} {link(one.entry)}")
             parts.append(figure(f"loss-{one.entry[:DIGEST_CHARS]}", caption, svg))
     return Markup("".join([*parts, "</div>"]))
+
+
+def _in_order(entries: Sequence[ReportedEntry], study: Study) -> list[ReportedEntry]:
+    """Return entries in the order of the study's points; others come last."""
+    names = [name for point in study.points.values() for name in point.experiments]
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    return sorted(entries, key=lambda one: places.get(one.name, len(names)))
 
 
 def _labels(report: StudyReport, study: Study) -> dict[str, str]:
