@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ledger_runs import hex_of
-from test_study_report import record
+from reported_study import record
 from test_study_schedule import GRAPH, PROGRAM, local
 
 from ledger.journal import is_being_written

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
-from test_study_report import record, spec
+from reported_study import record, spec
 
 from evals.results import QuestionResult, TaskResult
 from evals.search.trials import Trial
