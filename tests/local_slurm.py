@@ -15,6 +15,8 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 CORES = 2
+REQUEUED_SECONDS = 20
+"""So long a job waits that went back into the queue; Slurm's own choice is 120."""
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
 
 _CONFIGURATION = """\
@@ -23,7 +25,7 @@ SlurmctldHost={host}(127.0.0.1)
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire={wait}
 CredType=cred/munge
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -34,6 +36,7 @@ ReturnToService=2
 SchedulerParameters=sched_interval=1,bf_interval=1
 MinJobAge=3600
 KillWait=5
+JobRequeue=0
 SlurmctldPort={ports[0]}
 SlurmdPort={ports[1]}
 StateSaveLocation={folder}/state
@@ -68,6 +71,7 @@ def local_slurm() -> Iterator[dict[str, str]]:
             folder=folder,
             ports=_free_ports(2),
             cores=CORES,
+            wait=REQUEUED_SECONDS,
         )
     )
     environ = {"SLURM_CONF": str(configuration), "PATH": _PATH}

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from held_codemix import held, hold, program
 from local_slurm import is_installed, local_slurm, slurm
-from run_workspace import assert_rebuilt, command, environment
+from run_workspace import MAIN, assert_rebuilt, environment
 from studies import (
     EXPERIMENTS,
     UNIQUE_STEPS,
@@ -21,16 +26,22 @@ from studies import (
     trained_steps,
 )
 
+from codemix_cli.commands import study
 from runtime.study.slurm_queue import OVER
 
 pytest.importorskip("submitit")
 pytestmark = [
     pytest.mark.e2e,
-    # NOTE: it kills jobs at moments that a quick machine has passed before it looks.
+    # NOTE: seven minutes where other tests run beside it.
     pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not is_installed(), reason="Slurm and munge aren't installed"),
 ]
+
+Found = TypeVar("Found")
+
+IN_FIRST, IN_SECOND = 3, 8
+"""Steps at which alpha is held: in its first stage of 5 steps, in its second of 8."""
 
 
 @pytest.fixture
@@ -40,16 +51,23 @@ def cluster() -> Iterator[dict[str, str]]:
 
 
 def call(
-    folder: Path, *options: str, environ: Mapping[str, str] | None = None
+    folder: Path,
+    *options: str,
+    environ: Mapping[str, str] | None = None,
+    program: Sequence[str] = study.PROGRAM,
 ) -> dict[str, Any]:
-    """Call `codemix study`."""
+    """Call `codemix study`, whose jobs are started by a program."""
+    code = (
+        "from codemix_cli.commands import study; "
+        f"study.PROGRAM = {tuple(program)!r}; {MAIN}"
+    )
     done = subprocess.run(
-        command("study", "study", *options, "--json"),
+        [sys.executable, "-c", code, "study", "study", *options, "--json"],
         cwd=folder,
         env={**environment(), **(environ or {})},
         capture_output=True,
         text=True,
-        timeout=1500,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, (done.stdout, done.stderr)
@@ -57,9 +75,12 @@ def call(
     return told
 
 
-def submit(folder: Path, cluster: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def submit(
+    folder: Path, cluster: Mapping[str, str], holds: Path
+) -> dict[str, dict[str, Any]]:
     """Call `codemix study --on slurm`; return the jobs by name."""
-    told = call(folder, "--on", "slurm", "--slurm-option", "time=30", environ=cluster)
+    options = ("--on", "slurm", "--slurm-option", "time=30")
+    told = call(folder, *options, environ=cluster, program=program(holds))
     return {one["job"]: one for one in told["jobs"]}
 
 
@@ -73,11 +94,12 @@ def queue_of(cluster: Mapping[str, str]) -> dict[str, str]:
     return dict(row.split() for row in rows)
 
 
-def wait_for(what: Callable[[], object]) -> None:
+def wait_for(what: Callable[[], Found]) -> Found:
     deadline = time.monotonic() + 900
-    while not what():
+    while not (found := what()):
         assert time.monotonic() < deadline
-        time.sleep(0.05)
+        time.sleep(0.2)
+    return found
 
 
 def test_a_study_goes_through_slurm_though_jobs_are_killed_and_given_notice(
@@ -88,29 +110,42 @@ def test_a_study_goes_through_slurm_though_jobs_are_killed_and_given_notice(
     here = entries_of(done, call(done))
     folder = fresh_study(done, tmp_path / "there")
 
-    first = submit(folder, cluster)
+    holds = tmp_path / "holds"
+    holds.mkdir()
+    hold(holds, "alpha", IN_FIRST)
+    hold(holds, "alpha", IN_SECOND)
+
+    first = submit(folder, cluster, holds)
     assert set(states(first).values()) == {"submitted"}
-    # Killed as soon as it trains: its stage is in the ledger seconds later.
-    number, log = (first["alpha/balanced"][key] for key in ("slurm_id", "log"))
-    wait_for(lambda: (folder / log).exists() and "train" in (folder / log).read_text())
-    slurm(cluster, "scancel", "--signal=KILL", "--full", number)
+    number = first["alpha/balanced"]["slurm_id"]
+    run = wait_for(lambda: held(holds, "alpha", IN_FIRST))
+    assert run is not None
+    # Not by Slurm, which gives notice first: then the run saves its state.
+    os.kill(run, signal.SIGKILL)
     wait_for(lambda: queue_of(cluster)[number] in ("FAILED", "CANCELLED"))
-    second = submit(folder, cluster)
+    second = submit(folder, cluster, holds)
     assert second["alpha/balanced"]["state"] == "submitted"
     assert second["alpha/balanced"]["before"] in ("FAILED", "CANCELLED")
     assert second["alpha/text"]["state"] == "submitted"
     assert second["delta"]["slurm_id"] == first["delta"]["slurm_id"]
-    # What is in the queue is not submitted again.
-    third = submit(folder, cluster)
-    assert "submitted" not in states(third).values()
-    assert third["alpha"]["slurm_id"] == second["alpha"]["slurm_id"]
 
     # Told that its time is over while it trains: it goes back into the queue.
     number, log = (second["alpha/text"][key] for key in ("slurm_id", "log"))
-    wait_for(lambda: (folder / log).exists() and "train" in (folder / log).read_text())
+    wait_for(lambda: held(holds, "alpha", IN_SECOND))
+    # What is in the queue is not submitted again.
+    third = submit(folder, cluster, holds)
+    assert "submitted" not in states(third).values()
+    assert third["alpha"]["slurm_id"] == second["alpha"]["slurm_id"]
     slurm(cluster, "scancel", "--signal=USR2", number)
     wait_for(lambda: all(state in OVER for state in queue_of(cluster).values()))
-    assert f"Requeued job {number}" in (folder / log).read_text()
+    told = (folder / log).read_text()
+    before, requeued, after = told.partition(f"Requeued job {number}")
+    assert requeued
+    stopped = re.search(
+        r"stopped after (\d+) of 16 steps, and the state is saved", before
+    )
+    assert stopped
+    assert f"going on after step {stopped[1]}\n" in after
 
     told = call(folder, "--on", "slurm", "--slurm-option", "time=30", environ=cluster)
     assert {one["state"] for one in told["jobs"]} == {"done"}
