@@ -81,6 +81,14 @@ def test_workers_change_no_byte(
     assert contents(tmp_path / "two") == contents(whole)
 
 
+def test_what_is_not_of_the_set_is_left_alone(tmp_path: Path) -> None:
+    others = tmp_path / "deeper" / ".others.tmp"
+    others.parent.mkdir()
+    others.write_bytes(b"mine")
+    make(tmp_path, count=2)
+    assert others.read_bytes() == b"mine"
+
+
 def test_larger_count_adds_to_a_set(
     whole: Path, tmp_path: Path, small_shards: None
 ) -> None:

@@ -54,7 +54,8 @@ def agree(folder: Path, asked: Asked) -> None:
         ]
         if problems:
             raise InputError(problems)
-    sweep(folder)
+        # Only now is it known to be ours.
+        sweep(folder)
     write_atomically(path, _json_bytes(asked))
 
 
