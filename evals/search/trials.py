@@ -23,10 +23,8 @@ from specs.search_space import SearchSpace, Shares
 from specs.study_loaded import Study, StudyPoint
 
 
-class Trial(Value):
+class _Tried(Value):
     """One mixture that was tried."""
-
-    model_config = ConfigDict(allow_inf_nan=True)
 
     name: str
     """Of its experiment."""
@@ -34,10 +32,17 @@ class Trial(Value):
     """Per mille, in the order of the search space."""
     weights: dict[str, float]
     """Place in the spec -> percent of the mixture."""
+    entry: str
+    """Digest, of the last run."""
+
+
+class Trial(_Tried):
+    """One mixture whose run is completed."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
     objective: float
     """In the score's unit; not finite where the run came to no number."""
-    entry: str
-    """Digest."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON; a number that isn't finite is null."""
@@ -50,18 +55,10 @@ class Trial(Value):
         }
 
 
-class FailedTrial(Value):
+class FailedTrial(_Tried):
     """One mixture whose run has failed, and that no run has completed."""
 
-    name: str
-    """Of its experiment."""
-    shares: Shares
-    """Per mille, in the order of the search space."""
-    weights: dict[str, float]
-    """Place in the spec -> percent of the mixture."""
     reason: str
-    entry: str
-    """Digest, of the last run."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
