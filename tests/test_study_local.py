@@ -15,14 +15,12 @@ from test_study_schedule import GRAPH, PROGRAM, local
 from ledger.journal import is_being_written
 from ledger.store import Ledger
 from runtime.stopping import Stopping
-from runtime.study import ready as ready_module
 from runtime.study.events import Event, StudyJournal
 from runtime.study.processes import last_words, start
-from runtime.study.ready import ReadyStudy, ready_alone
+from runtime.study.ready import ReadyStudy
 from runtime.study.running import _stopped
 from runtime.study.slots import Slot
 from runtime.study.standing import Known, completed_runs
-from specs.study_file import load_study
 
 
 @pytest.fixture
@@ -159,21 +157,6 @@ def test_a_job_that_could_not_save_its_state_is_named(study: ReadyStudy) -> None
         "stopped; d failed (.codemix/studies/s/logs/d/_run.log); "
         "the states of all other runs are saved"
     )
-
-
-def test_what_killed_writers_left_is_swept_away(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, study: ReadyStudy
-) -> None:
-    (tmp_path / ".dvc").mkdir()
-    Path("s").mkdir()
-    Path("s/study.yaml").write_text("study: 1\nname: s\n")
-    monkeypatch.setattr(ready_module, "ready_study", lambda *_: study)
-    spec = Path(__file__).parents[1] / "specs" / "debug.yaml"
-    Path("s/a.yaml").write_text(spec.read_text())
-    left = study.folder / ".a.lock.x1.tmp"
-    left.write_text("half")
-    with ready_alone(load_study(Path("s")), lambda *_: None):
-        assert not left.exists()
 
 
 def test_one_run_may_be_all_that_two_experiments_are(tmp_path: Path) -> None:

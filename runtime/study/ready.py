@@ -18,7 +18,6 @@ from runtime.folder_lock import sole_user
 from runtime.progress import Listener, ignore_progress
 from runtime.study.pinning import ready_locks
 from runtime.study.places import prepared_locks, spec_of, study_folder
-from specs.atomic import sweep
 from specs.canonical import digest_of
 from specs.lock import Lock
 from specs.study_graph import Member, StudyGraph, study_graph
@@ -173,5 +172,4 @@ def ready_alone(
     """
     folder = study_folder(workspace_of(study), study.name)
     with sole_user(folder, "study"):
-        sweep(folder)
         yield ready_study(study, declare, progress)

@@ -19,7 +19,6 @@ from runtime.study.places import study_folder
 from runtime.study.ready import ReadyStudy, ready_study, workspace_of
 from runtime.study.slots import divide
 from runtime.study.standing import identify
-from specs.atomic import sweep
 from specs.study_loaded import Study
 
 LOOK_SECONDS = 1.0
@@ -114,7 +113,6 @@ def run_study(
     slots = divide(num_jobs)
     folder = study_folder(workspace_of(study), study.name)
     with sole_user(folder, "study"):
-        sweep(folder)
         ready = ready_study(study, declare, listeners.progress)
         members = list(ready.graph.members.values())
         known = identify(members, ready.locks, slots[0].cores)
