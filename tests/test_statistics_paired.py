@@ -311,6 +311,26 @@ def test_difference_over_seeds_holds_the_truth_where_one_of_questions_does_not()
     assert covered["questions"] / trials < 0.6
 
 
+def test_what_is_counted_once_is_no_degree_of_freedom_either() -> None:
+    """Seeds with luck at some questions, which the questions' error has as well."""
+    rng = np.random.default_rng(61)
+    trials, count = 600, 60
+    wrong = 0
+    for _ in range(trials):
+        questions = rng.normal(0, 1, (1, count))
+        was, now = (
+            (questions + by_recipe(rng, 3, count, (0.2, 0.9))).tolist() for _ in "ab"
+        )
+        found = difference_over_seeds(
+            [SeedTable(was, ALONE * count)], [SeedTable(now, ALONE * count)]
+        )
+        assert found is not None
+        assert found.p_value is not None
+        wrong += found.p_value < 0.05
+    # With the degrees of freedom of both parts it is 40, without 17.
+    assert wrong / trials <= 0.05
+
+
 def test_seeds_that_are_good_at_all_tasks_do_not_average_out() -> None:
     # The same shift of a seed in both tasks: its error is no smaller with two.
     rng = np.random.default_rng(59)

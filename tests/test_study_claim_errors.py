@@ -40,9 +40,9 @@ def test_weights_of_a_shared_stage_are_trained_once() -> None:
     assert mean_of(study, "a", "b").error == pytest.approx(mean_of(study, "a").error)
     study.numbers("c", "loss", [3.3])
     pooled = difference(study, "c", "b", "loss").seeds
-    assert pooled.is_pooled
     # Two points, and still one pair of seeds that tells of deviation.
-    assert {one.degrees for _, one in pooled.deviations} == {1}
+    assert pooled.pooled_degrees == 1
+    assert [square.degrees for square in pooled.squares()] == [1]
 
 
 def test_borrowed_deviations_of_the_same_run_are_taken_for_alike_or_not() -> None:
@@ -60,7 +60,7 @@ def test_what_is_of_seeds_and_questions_counts_once() -> None:
     draw = np.random.default_rng(7)
     study, tables = made(), []
     for point in "ab":
-        rows = (100.0 * (draw.normal(0, 1, (3, 40)) > 0)).tolist()
+        rows = (100.0 * (draw.normal(0, 1, (5, 40)) > 0)).tolist()
         study.answers(point, "nl", {"x": rows})
         tables.append([SeedTable(rows, [None] * 40)])
     right = difference_over_seeds(tables[1], tables[0])
@@ -143,7 +143,7 @@ def test_a_share_of_less_than_nothing_is_no_margin() -> None:
 
 def test_all_must_hold_so_each_is_asked_alone() -> None:
     study = made()
-    for point, mean in {"a": 3.0, "b": 3.33, "c": 4.0, "d": 4.0, "e": 4.0}.items():
+    for point, mean in {"a": 3.0, "b": 3.2, "c": 4.0, "d": 4.0, "e": 4.0}.items():
         study.numbers(point, "loss", [mean, mean + 0.1, mean - 0.1])
     assert verdict(study, "a.loss < b.loss").outcome == "supported"
     best = verdict(study, "best of {a, b, c, d, e} in loss is a")
@@ -165,6 +165,41 @@ def test_one_sum_on_the_other_side_would_decide_a_claim() -> None:
     assert alone is not None
     assert chain is not None
     assert chain < alone
+
+
+@pytest.mark.parametrize("others", [0, 9])
+@pytest.mark.parametrize("num_seeds", [2, 3, 4, 5, 7])
+def test_more_seeds_are_reckoned_with_as_they_would_be_judged(
+    num_seeds: int, others: int
+) -> None:
+    study, later = made(), made()
+    study.numbers("a", "loss", [3.0])
+    study.numbers("b", "loss", [3.5, 3.7])
+    for point in "ab":
+        later.numbers(point, "loss", [float(3 + at % 2) for at in range(num_seeds)])
+    if others:
+        for one in (study, later):
+            one.numbers("c", "loss", [float(3 + at % 2) for at in range(others)])
+    planned = difference(study, "a", "b", "loss").seeds.squares_with(num_seeds)
+    judged = difference(later, "a", "b", "loss").seeds.squares()
+    assert len(planned) == len(judged)
+    if others and num_seeds < 5:
+        # Of the two what is more, where they are put together later.
+        assert planned[0].degrees == 1 + 8
+        assert judged[0].degrees == 8 + 2 * (num_seeds - 1)
+    else:
+        assert [one.degrees for one in planned] == [one.degrees for one in judged]
+
+
+def test_three_seeds_may_be_enough() -> None:
+    study = made()
+    study.numbers("a", "loss", [3.0])
+    study.numbers("b", "loss", [3.5])
+    study.numbers("c", "loss", [3.0, 3.2])
+    study.numbers("d", "loss", [4.0, 4.2])
+    found = verdict(study, "a.loss < b.loss")
+    # 2 of them: 0.76 = 0.141 * (4.30 + 1.06). 3 of them: 0.43 = 0.115 * (2.78 + 0.94).
+    assert (found.outcome, found.seeds_to_decide) == ("undecided", 3)
 
 
 @pytest.mark.parametrize("says", ["a.loss < b.loss", "a.loss =~ b.loss within 0.5"])

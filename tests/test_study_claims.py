@@ -53,8 +53,19 @@ def test_one_run_each_is_compared_question_by_question() -> None:
     assert found.basis == "runs"
 
 
-def test_seeds_alone_are_compared_as_welch_does() -> None:
+def test_few_seeds_are_compared_as_student_does() -> None:
     one, two = [3.1, 3.3, 3.2, 3.6], [3.9, 3.7, 3.65]
+    study = made()
+    study.numbers("a", "loss", one)
+    study.numbers("b", "loss", two)
+    found = difference(study, "a", "b", "loss")
+    student = stats.ttest_ind(one, two).confidence_interval(0.95)
+    assert found.interval(0.95) == pytest.approx(student, rel=1e-9)
+    assert found.basis == "recipes"
+
+
+def test_five_seeds_each_are_compared_as_welch_does() -> None:
+    one, two = [3.1, 3.3, 3.2, 3.6, 3.15], [3.9, 3.7, 3.65, 3.75, 3.7]
     study = made()
     study.numbers("a", "loss", one)
     study.numbers("b", "loss", two)
@@ -64,7 +75,14 @@ def test_seeds_alone_are_compared_as_welch_does() -> None:
     error = (np.mean(one) - np.mean(two)) / welch.statistic
     assert found.error == pytest.approx(error, rel=1e-12)
     assert found.degrees == int(welch.df)
-    assert found.basis == "recipes"
+    # What other points do is nothing to them.
+    study.numbers("c", "loss", [1.0, 9.0, 4.0])
+    again = difference(study, "a", "b", "loss")
+    assert again.interval(0.95) == found.interval(0.95)
+    # With four seeds of each it is.
+    for name, values in {"a": one[:4], "b": two[:4], "d": one[:4]}.items():
+        study.numbers(name, "loss", values)
+    assert difference(study, "a", "b", "loss").error > 4 * error
 
 
 def test_a_single_seed_borrows_the_deviation_of_its_neighbours() -> None:

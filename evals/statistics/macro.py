@@ -112,13 +112,18 @@ def variance_shares(errors: Mapping[str, float | None]) -> dict[str, float]:
     return {name: square / total for name, square in squares.items()}
 
 
-def satterthwaite(parts: Sequence[tuple[float, int]]) -> int:
+def satterthwaite(
+    parts: Sequence[tuple[float, int]], total: float | None = None
+) -> int:
     """Return the degrees of freedom of a sum of independent variances, rounded down.
 
     Args:
         parts: Each variance with its degrees of freedom; not all variances 0.
+        total: What they come to; None: their sum. Less where something known far
+            better than they are is taken out of them.
     """
-    total = math.fsum(variance for variance, _ in parts)
+    if total is None:
+        total = math.fsum(variance for variance, _ in parts)
     spread = math.fsum(
         variance * variance / degrees for variance, degrees in parts if variance
     )

@@ -131,7 +131,8 @@ def difference_over_seeds(
             (before.over_seeds**2, before.num_seeds - 1),
             (after.over_seeds**2, after.num_seeds - 1),
             (over_questions**2, sum(max(cluster_codes(one.clusters)) for one in was)),
-        ]
+        ],
+        error**2,
     )
     mean = after.mean - before.mean
     low, high, p_value = student(mean, error, degrees)

@@ -1,7 +1,9 @@
 """How much a weighted sum of scores varies between seeds.
 
-It is taken from a point's own runs, and where it has but one, pooled from the points of
-the study that have several, since a recipe's neighbours vary about as much as it does.
+It is pooled over the points of the study that have several runs, since a recipe's
+neighbours vary about as much as it does and two or three runs tell hardly anything of
+their own deviation; where all points of a sum have five, each is taken at its own.
+Which of the two is decided by how many runs there are, never by how they came out.
 Points that are scores of the same runs, at several stages or by several experiments
 that share one, go up and down together: they are taken together, seed by seed.
 """
@@ -18,6 +20,11 @@ from evals.study.measured import Measured, Part
 One = TypeVar("One")
 
 
+OWN_DEGREES = 4
+"""Degrees of freedom with which points are taken at their own deviations: t is 2.8
+then, 2.0 if they were known. With fewer it soon is 4.3 or 12.7."""
+
+
 class Deviation(NamedTuple):
     """Between the seeds of one recipe."""
 
@@ -30,14 +37,53 @@ class Deviation(NamedTuple):
         return self.value * self.value
 
 
+class Square(NamedTuple):
+    """A part of the square of an error."""
+
+    value: float
+    degrees: int
+    """Of freedom of its estimate."""
+
+
+class Varying(NamedTuple):
+    """How much a point's part of a sum varies, or that of points of the same runs."""
+
+    num_seeds: int
+    deviation: Deviation
+
+
 class OverSeeds(NamedTuple):
     """What is known of a sum from its runs."""
 
-    deviations: tuple[tuple[int, Deviation], ...]
-    """Per point, or points of the same runs: the number of seeds, and how much its part
-    of the sum varies between them."""
-    is_pooled: bool
-    """Whether one estimate stands for the deviations of all points."""
+    varying: tuple[Varying, ...]
+    pooled_degrees: int
+    """Degrees of freedom of the deviation of the whole study."""
+    is_own: bool
+    """Whether each deviation is taken from these very runs, not all from the study."""
+
+    def squares(self) -> list[Square]:
+        """Return the parts of the square of the sum's standard error."""
+        squares = [
+            Square(one.deviation.variance / one.num_seeds, one.deviation.degrees)
+            for one in self.varying
+        ]
+        if self.is_own:
+            return squares
+        # One estimate, used several times, has its degrees of freedom once.
+        total = math.fsum(one.value for one in squares)
+        return [Square(total, self.pooled_degrees)]
+
+    def squares_with(self, num_seeds: int) -> list[Square]:
+        """Return the same if each point had so many seeds, varying as they do.
+
+        What they would add to the pooled deviation is counted where they are all there
+        is in it: too little, rather than too much, where other points have some.
+        """
+        squares = [one.deviation.variance / num_seeds for one in self.varying]
+        if num_seeds > OWN_DEGREES:
+            return [Square(one, num_seeds - 1) for one in squares]
+        added = len(squares) * (num_seeds - 1)
+        return [Square(math.fsum(squares), max(self.pooled_degrees, added))]
 
 
 class Deviations:
@@ -53,15 +99,20 @@ class Deviations:
 
     def of(self, parts: Sequence[Part]) -> OverSeeds | None:
         """Return how much a weighted sum varies; None: nothing is known of seeds."""
-        groups = _together(parts, lambda part: part.measured.origins)
-        own = [_own_deviation(group) for group in groups]
-        is_pooled = None in own
-        chosen = [self._pooled_of(one) for one in groups] if is_pooled else own
-        known = [one for one in chosen if one is not None]
-        if not parts or len(known) < len(groups):
+        whole = self._pooled_of(parts)
+        if whole is None:
             return None
+        groups = _together(parts, lambda part: part.measured.origins)
+        enough = min(OWN_DEGREES, whole.degrees)
+        own = [_own_deviation(group) for group in groups]
+        chosen = [one for one in own if one is not None and one.degrees >= enough]
+        is_own = len(chosen) == len(groups)
+        if not is_own:
+            pooled = map(self._pooled_of, groups)
+            chosen = [one for one in pooled if one is not None]
         numbers = [min(len(part.measured.runs) for part in group) for group in groups]
-        return OverSeeds(tuple(zip(numbers, known, strict=True)), is_pooled)
+        varying = map(Varying, numbers, chosen)
+        return OverSeeds(tuple(varying), whole.degrees, is_own)
 
     def _pooled_of(self, parts: Sequence[Part]) -> Deviation | None:
         weights: dict[str, list[float]] = {}
@@ -69,7 +120,7 @@ class Deviations:
             weights.setdefault(part.measured.score, []).append(part.weight)
         pooled = {score: self._pooled.get(score) for score in weights}
         known = {score: one for score, one in pooled.items() if one is not None}
-        if len(known) < len(pooled):
+        if not known or len(known) < len(pooled):
             return None
         # The worst cases: stages of a run may have all in common, or nothing; a seed
         # that is good at one thing may be good at another, or bad.

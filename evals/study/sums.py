@@ -6,8 +6,8 @@ Two things make it uncertain. The *questions* are a sample (`evals.study.questio
 The *seeds* are one draw each (`evals.study.deviations`); where no point has a second
 seed, nothing is known of them, and the sum speaks of these very runs alone. Both are
 added in squares. A seed that fares better on some questions is in both, and is taken
-out once; where some point has a single run it can't be told and stays in both, so that
-the error is rather too large.
+out once; of a point with a single run it can't be told and stays in both, so that the
+error is rather too large.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Literal
 
 from evals.statistics.macro import satterthwaite
 from evals.statistics.seeds import combined_error
-from evals.study.deviations import Deviations, OverSeeds
+from evals.study.deviations import OWN_DEGREES, Deviations, OverSeeds
 from evals.study.evidence import Evidence
 from evals.study.measured import Measured, NotKnown, Part
 from evals.study.questions import OverQuestions, over_questions
@@ -59,8 +59,7 @@ class Sum:
         """Standard error over seeds."""
         if self.seeds is None:
             return None
-        squares = (one.variance / number for number, one in self.seeds.deviations)
-        return math.sqrt(math.fsum(squares))
+        return math.sqrt(math.fsum(one.value for one in self.seeds.squares()))
 
     @property
     def error(self) -> float | None:
@@ -71,8 +70,7 @@ class Sum:
 
     @property
     def _left_over(self) -> float:
-        is_known = self.seeds is not None and not self.seeds.is_pooled
-        return self.questions.left_over if self.questions and is_known else 0.0
+        return self.questions.left_over if self.questions and self.seeds else 0.0
 
     def interval(self, confidence: float) -> tuple[float, float] | None:
         """Return where the sum lies with so much confidence, by Student's t.
@@ -88,21 +86,15 @@ class Sum:
     @property
     def degrees(self) -> int | None:
         """Degrees of freedom of the error; None where it is 0 or unknown."""
-        if not self.error:
+        error = self.error
+        if not error:
             return None
-        parts = []
+        parts: list[tuple[float, int]] = []
         if self.seeds is not None:
-            parts = [
-                (one.variance / number, one.degrees)
-                for number, one in self.seeds.deviations
-            ]
-            if self.seeds.is_pooled:
-                # One estimate, used several times, has its degrees of freedom once.
-                least = min(degrees for _, degrees in parts)
-                parts = [(math.fsum(square for square, _ in parts), least)]
+            parts += self.seeds.squares()
         if self.questions is not None:
             parts.append((self.questions.error**2, self.questions.degrees))
-        return satterthwaite(parts)
+        return satterthwaite(parts, error**2)
 
     def seeds_to_decide(self, confidence: float, power: float) -> int | None:
         """Return how many seeds of each point would tell the sum from 0.
@@ -119,13 +111,12 @@ class Sum:
         """
         if self.seeds is None or not self.error:
             return None
-        deviations = [one for _, one in self.seeds.deviations]
+        seeds = self.seeds
         # What is of the seeds as well is less with more of them.
         questions = (self.over_questions or 0.0) ** 2 - self._left_over**2
 
         def is_enough(number: int) -> bool:
-            # With so many seeds each point has a deviation of its own.
-            parts = [(one.variance / number, number - 1) for one in deviations]
+            parts: list[tuple[float, int]] = [*seeds.squares_with(number)]
             if self.questions is not None and questions > 0:
                 parts.append((questions, self.questions.degrees))
             error = math.sqrt(math.fsum(square for square, _ in parts))
@@ -135,9 +126,14 @@ class Sum:
             reach = student_quantile((1 + confidence) / 2, degrees)
             return abs(self.value) >= error * (reach + student_quantile(power, degrees))
 
+        # The fewest are taken at the deviation of the study, so that a few more with
+        # their own may tell a little less: these are asked one by one.
+        for number in range(2, OWN_DEGREES + 1):
+            if is_enough(number):
+                return number
         if not is_enough(MAX_SEEDS):
             return None
-        low, high = 1, MAX_SEEDS
+        low, high = OWN_DEGREES, MAX_SEEDS
         # With some four questions more seeds can tell a little less: never mind.
         while high - low > 1:
             middle = (low + high) // 2
