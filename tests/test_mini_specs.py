@@ -78,7 +78,7 @@ def test_every_run_of_the_paper_is_there_in_its_shares(mini: Study) -> None:
 
 
 def test_stages_have_the_lengths_of_the_paper(mini: Study, graph: StudyGraph) -> None:
-    unit = 1_000_000
+    unit = 400_000
     lengths = {round(node.num_tokens / unit, 1) for node in graph.nodes.values()}
     assert lengths == {1.0, 2.0, 0.2}  # for 200B, 400B and 40B
     paper = study_graph(load_study(PAPER).experiments)

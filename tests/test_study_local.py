@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ledger_runs import hex_of
 from reported_study import record
-from test_study_schedule import GRAPH, PROGRAM, local
+from test_study_schedule import empty_study, local
 
 from ledger.journal import is_being_written
 from ledger.store import Ledger
@@ -25,13 +25,8 @@ from runtime.study.standing import Known, completed_runs
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReadyStudy:
-    """A study in an empty workspace; its specs are not there, nor are they read."""
     monkeypatch.chdir(tmp_path)
-    Path("program.py").write_text(PROGRAM)
-    Path("plan.txt").write_text("")
-    folder = Path(".codemix/studies/s")
-    folder.mkdir(parents=True)
-    return ReadyStudy(name="s", folder=folder, workspace=Path(), graph=GRAPH, locks={})
+    return empty_study()
 
 
 def test_a_process_that_has_ended_is_not_remembered(tmp_path: Path) -> None:

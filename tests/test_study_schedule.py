@@ -112,15 +112,19 @@ def test_a_prefix_that_is_gone_is_trained_for_those_that_need_it() -> None:
     assert found.ready() == ["a/one"]
 
 
-@pytest.fixture
-def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReadyStudy:
-    """A study in an empty workspace; its specs are not there, nor are they read."""
-    monkeypatch.chdir(tmp_path)
+def empty_study() -> ReadyStudy:
+    """Make one in this folder; its specs are not there, nor are they read."""
     Path("program.py").write_text(PROGRAM)
     Path("plan.txt").write_text("")
     folder = Path(".codemix/studies/s")
     folder.mkdir(parents=True)
     return ReadyStudy(name="s", folder=folder, workspace=Path(), graph=GRAPH, locks={})
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReadyStudy:
+    monkeypatch.chdir(tmp_path)
+    return empty_study()
 
 
 def local(study: ReadyStudy, events: list[Event], num_slots: int = 2) -> LocalJobs:

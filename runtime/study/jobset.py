@@ -102,10 +102,11 @@ def jobset(
     """
     asked = asked_label(study, job, options)
     name = jobset_name(job.name, asked, attempt)
+    command = [*job.command(_spec(study, job)), *extra]
     run = {
         "name": _RUN,
         "replicas": options.hosts.slices,
-        "template": {"spec": _job(study, job, options, extra, name)},
+        "template": {"spec": _job(options, _pod(options, name, command))},
     }
     return {
         "apiVersion": API_VERSION,
@@ -162,13 +163,7 @@ def _failure_policy() -> dict[str, Any]:
     }
 
 
-def _job(
-    study: ReadyStudy,
-    job: Job,
-    options: ClusterOptions,
-    extra: Sequence[str],
-    name: str,
-) -> dict[str, Any]:
+def _job(options: ClusterOptions, pod: dict[str, Any]) -> dict[str, Any]:
     codes = {
         "containerName": _CONTAINER,
         "operator": "In",
@@ -186,17 +181,11 @@ def _job(
         "completionMode": "Indexed",
         "backoffLimit": 0,
         "podFailurePolicy": {"rules": rules},
-        "template": {"spec": _pod(study, job, options, extra, name)},
+        "template": {"spec": pod},
     }
 
 
-def _pod(
-    study: ReadyStudy,
-    job: Job,
-    options: ClusterOptions,
-    extra: Sequence[str],
-    name: str,
-) -> dict[str, Any]:
+def _pod(options: ClusterOptions, name: str, command: Sequence[str]) -> dict[str, Any]:
     resources = options.hosts.resources
     mount = {"name": _VOLUME, "mountPath": options.mount_path}
     if options.claim_folder is not None:
@@ -204,7 +193,7 @@ def _pod(
     container: dict[str, Any] = {
         "name": _CONTAINER,
         "image": options.image,
-        "command": [*job.command(_spec(study, job)), *extra],
+        "command": list(command),
         "workingDir": options.mount_path,
         "resources": {"requests": dict(resources), "limits": dict(resources)},
         "volumeMounts": [mount],
