@@ -160,6 +160,7 @@ def _measured(
         RunScore(
             entry=f"{point}-{seed}",
             weights=f"weights of {point}-{seed}",
+            trunk=(),
             sources=(),
             step=1,
             seed=seed,

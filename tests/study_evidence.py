@@ -61,6 +61,7 @@ class MadeStudy:
         *,
         runs_of: str = "",
         weights_of: str = "",
+        trunk: str = "",
     ) -> None:
         """Give a point one number per seed, and nothing beside it.
 
@@ -70,11 +71,13 @@ class MadeStudy:
             values: One per seed.
             runs_of: The point whose runs these are, at another stage.
             weights_of: The point whose weights these are, in entries of others.
+            trunk: What all runs of this seed went on from.
         """
         runs = tuple(
             RunScore(
                 entry=f"{runs_of or point}-{seed}",
                 weights=f"weights of {weights_of or point}-{seed}",
+                trunk=(f"weights of {trunk}-{seed}",) if trunk else (),
                 sources=(f"{point}-{seed}",),
                 step=10,
                 seed=seed,

@@ -41,8 +41,85 @@ def test_weights_of_a_shared_stage_are_trained_once() -> None:
     study.numbers("c", "loss", [3.3])
     pooled = difference(study, "c", "b", "loss").seeds
     # Two points, and still one pair of seeds that tells of deviation.
-    assert pooled.pooled_degrees == 1
     assert [square.degrees for square in pooled.squares()] == [1]
+
+
+def test_a_stage_that_was_shared_counts_once_however_many_go_on_from_it() -> None:
+    study = made()
+    study.numbers("base", "loss", [3.0, 3.4])
+    for name in ("cooled", "continued"):
+        study.numbers(name, "loss", [2.0, 2.4], trunk="base")
+    study.numbers("a", "loss", [3.3])
+    study.numbers("b", "loss", [3.1])
+    found = difference(study, "a", "b", "loss")
+    assert [square.degrees for square in found.seeds.squares()] == [1]
+    gain = difference(study, "continued", "cooled", "loss")
+    assert gain.seeds.is_own
+    assert gain.over_seeds == 0.0
+
+
+def test_stages_of_three_runs_know_their_difference_better_than_the_study() -> None:
+    study = made()
+    study.numbers("begun", "loss", [3.0, 3.4, 3.1])
+    study.numbers("ended", "loss", [2.0, 2.5, 2.2], runs_of="begun")
+    alone = difference(study, "begun", "ended", "loss").error
+    for other in ("c", "d", "e"):
+        study.numbers(other, "loss", [5.0, 5.9])
+    assert difference(study, "begun", "ended", "loss").error == alone
+    # Two runs don't.
+    study.numbers("begun", "loss", [3.0, 3.4])
+    study.numbers("ended", "loss", [2.0, 2.5], runs_of="begun")
+    found = difference(study, "begun", "ended", "loss")
+    assert not found.seeds.is_own
+    assert found.seeds.squares()[0].degrees == 4
+
+
+def test_stages_of_other_runs_are_not_paired() -> None:
+    study = made()
+    study.numbers("begun", "loss", [3.0, 3.1, 3.2, 3.3, 3.4, 9.0])
+    study.numbers("ended", "loss", [2.0, 2.1, 2.2, 2.3, 2.4], runs_of="begun")
+    # Each gains 1.0 of those that are in both; the sixth has not ended.
+    assert verdict(study, "begun.loss > ended.loss by >= 1").outcome == "undecided"
+
+
+def test_a_mean_of_scores_is_pooled_seed_by_seed() -> None:
+    study = made()
+    study.scores["mean"] = StudyScore(mean=("loss", "code"))
+    study.numbers("a", "loss", [3.0])
+    study.numbers("a", "code", [30.0])
+    study.numbers("b", "loss", [3.0, 5.0, 4.0])
+    study.numbers("b", "code", [6.0, 4.0, 5.2])
+    found = mean_of(study, "a", score="mean")
+    assert found.error == pytest.approx(np.std([4.5, 4.5, 4.6], ddof=1), rel=1e-9)
+
+
+def test_of_points_of_one_run_the_worst_is_taken() -> None:
+    study = made()
+    study.numbers("one", "loss", [3.0])
+    for name in ("two", "three"):
+        study.numbers(name, "loss", [2.0], runs_of="one")
+    study.numbers("other", "loss", [2.0, 2.2])
+    cells = [
+        (weight, Cell(point=point, score="loss"))
+        for point, weight in {"one": 0.5, "two": 0.5, "three": -1.0}.items()
+    ]
+    found = Summing(study.evidence).sum_of(cells)
+    # The first two may have all in common, and nothing with the third.
+    assert found.error == pytest.approx(0.02**0.5 * 2**0.5)
+
+
+def test_two_kinds_of_score_with_two_seeds_each_are_known_by_one_degree() -> None:
+    study = made()
+    study.numbers("a", "loss", [3.0, 3.1])
+    study.numbers("b", "code", [5.0, 5.2])
+    cells = [
+        (1.0, Cell(point="a", score="loss")),
+        (-1.0, Cell(point="b", score="code")),
+    ]
+    found = Summing(study.evidence).sum_of(cells)
+    assert [square.degrees for square in found.seeds.squares()] == [1]
+    # A third of each doesn't make 4 of it.
+    assert [one.degrees for one in found.seeds.squares_with(3)] == [2]
 
 
 def test_borrowed_deviations_of_the_same_run_are_taken_for_alike_or_not() -> None:
@@ -189,6 +266,28 @@ def test_more_seeds_are_reckoned_with_as_they_would_be_judged(
         assert judged[0].degrees == 8 + 2 * (num_seeds - 1)
     else:
         assert [one.degrees for one in planned] == [one.degrees for one in judged]
+
+
+def test_what_is_undecided_is_not_decided_by_as_many_seeds() -> None:
+    """Seeds whose means happen to agree: the questions' error stays, luck and all."""
+    draw = np.random.default_rng(17)
+    luck = draw.normal(0, 12, (2, 2, 56))
+    luck -= luck.mean(2, keepdims=True)
+
+    def asked(ahead: float) -> Sum:
+        study = made()
+        for point, rows in zip("ab", luck, strict=True):
+            mean = 50.0 + (ahead if point == "a" else 0.0)
+            study.answers(point, "nl", {"x": (mean + rows).tolist()})
+        return difference(study, "a", "b", "nl")
+
+    error = asked(0.0).over_questions
+    found = asked(1.9 * error)
+    assert found.over_seeds == pytest.approx(0, abs=1e-9)
+    assert found.interval(0.95)[0] < 0
+    number = found.seeds_to_decide(0.95, POWER)
+    assert number is not None
+    assert number > 2
 
 
 def test_three_seeds_may_be_enough() -> None:

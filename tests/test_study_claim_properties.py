@@ -17,7 +17,7 @@ Seeds = list[float]
 FEW = settings(max_examples=30)  # a verdict takes milliseconds, not microseconds
 
 SEEDS = st.lists(
-    st.integers(-80, 80).map(lambda one: 4 + one / 8), min_size=1, max_size=4
+    st.integers(-80, 80).map(lambda one: 4 + one / 8), min_size=1, max_size=6
 )
 POINTS = st.lists(SEEDS, min_size=3, max_size=3)
 MARGINS = st.integers(0, 24).map(lambda one: one / 8)

@@ -25,6 +25,8 @@ class RunScore(Value):
     weights: str
     """Digest of the weights that are scored: those of a shared stage stand in the
     entries of several experiments, and are trained once."""
+    trunk: tuple[str, ...]
+    """Digests of the weights after the stages before, which others may go on from."""
     sources: tuple[str, ...]
     """Digests of the documents that the number stands in: the entry, or evaluations of
     its weights."""
@@ -64,8 +66,10 @@ class Measured:
 
     @property
     def origins(self) -> set[str]:
-        """What tells that two scores are of the same runs, or the same weights."""
-        return {name for run in self.runs for name in (run.entry, run.weights)}
+        """What tells that two scores are of runs that were one, at least at first."""
+        return {
+            name for run in self.runs for name in (run.entry, run.weights, *run.trunk)
+        }
 
 
 class Part(NamedTuple):

@@ -105,12 +105,21 @@ class PointReader:
         run = RunScore(
             entry=digest,
             weights=stage.weights_digest or digest,
+            trunk=self._trunk(digest, stage),
             sources=tuple(dict.fromkeys(sources)),
             step=stage.stop_step,
             seed=Experiment.model_validate(self._run(digest).spec).seed,
             value=value * scale_of(score),
         )
         return run, results
+
+    def _trunk(self, digest: str, stage: StageFacts) -> tuple[str, ...]:
+        before = (
+            one for one in self._run(digest).stages if one.stop_step < stage.stop_step
+        )
+        return tuple(
+            one.weights_digest for one in before if one.weights_digest is not None
+        )
 
     def _scores_after(self, digest: str, step: int) -> list[FoundScore]:
         key = digest, step

@@ -111,29 +111,33 @@ class Sum:
         """
         if self.seeds is None or not self.error:
             return None
-        seeds = self.seeds
-        # What is of the seeds as well is less with more of them.
-        questions = (self.over_questions or 0.0) ** 2 - self._left_over**2
+        seeds, questions = self.seeds, self.questions
+        # What is of the seeds as well is less with more of them; the rest is not.
+        both = self._left_over**2
+        rest = max(0.0, (self.over_questions or 0.0) ** 2 - both)
 
         def is_enough(number: int) -> bool:
             parts: list[tuple[float, int]] = [*seeds.squares_with(number)]
-            if self.questions is not None and questions > 0:
-                parts.append((questions, self.questions.degrees))
-            error = math.sqrt(math.fsum(square for square, _ in parts))
-            if not error:
+            square = math.fsum(one for one, _ in parts)
+            if questions is not None:
+                asked = rest + both * seeds.max_seeds / number
+                parts.append((asked, questions.degrees))
+                square = max(square + rest, asked)
+            if not square:
                 return self.value != 0
-            degrees = satterthwaite(parts)
+            degrees = satterthwaite(parts, square)
             reach = student_quantile((1 + confidence) / 2, degrees)
-            return abs(self.value) >= error * (reach + student_quantile(power, degrees))
+            needed = reach + student_quantile(power, degrees)
+            return abs(self.value) >= math.sqrt(square) * needed
 
         # The fewest are taken at the deviation of the study, so that a few more with
         # their own may tell a little less: these are asked one by one.
-        for number in range(2, OWN_DEGREES + 1):
+        for number in range(seeds.fewest_seeds, OWN_DEGREES + 2):
             if is_enough(number):
                 return number
         if not is_enough(MAX_SEEDS):
             return None
-        low, high = OWN_DEGREES, MAX_SEEDS
+        low, high = OWN_DEGREES + 1, MAX_SEEDS
         # With some four questions more seeds can tell a little less: never mind.
         while high - low > 1:
             middle = (low + high) // 2
