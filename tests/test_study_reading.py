@@ -14,6 +14,7 @@ from evals.search.trials import Trial
 from evals.study.evidence import gather
 from evals.study.measured import Measured, NotFinite
 from evals.study.reading import _answers
+from ledger.documents import run_of
 from ledger.store import Ledger
 from specs.study import StudyScore
 from specs.study_file import load_study
@@ -49,6 +50,17 @@ def test_one_run_is_of_all_experiments_that_are_the_same(folder: Path) -> None:
         assert isinstance(measured, Measured)
         assert [run.entry for run in measured.runs] == digests
         assert len({run.weights for run in measured.runs}) == 2
+
+
+def test_a_run_is_one_with_those_that_share_its_earlier_stages(folder: Path) -> None:
+    digest = record(folder, "plain-seed-1", 1, 8, 2.0)
+    found = gather(load_study(folder / "study"), Ledger.open(folder))
+    measured = found.found["plain", "loss"]
+    assert isinstance(measured, Measured)
+    (run,) = measured.runs
+    first, last = run_of(Ledger.open(folder).find(digest)).stages
+    assert (run.trunk, run.weights) == ((first.weights_digest,), last.weights_digest)
+    assert measured.origins == {digest, first.weights_digest, last.weights_digest}
 
 
 def test_a_seed_that_came_to_no_number_is_not_left_out(folder: Path) -> None:
