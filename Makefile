@@ -18,7 +18,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 
 help:
 	@echo "make run     train the quickstart on this machine, a few minutes"
-	@echo "make mini    the paper in miniature and its report, over an hour"
+	@echo "make mini    the paper in miniature and its report, an hour"
 	@echo "make test    the default tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make setup   leave $(BIN)/codemix ready, and nothing else"
