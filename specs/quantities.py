@@ -121,6 +121,21 @@ Share = Annotated[
 ]
 """A share of a whole, below all of it, as `0.1%` or `0.001`."""
 
+ShareAboveZero = Annotated[
+    float,
+    Field(gt=0, lt=1),
+    BeforeValidator(parse_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                {"type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?%$"},
+            ]
+        }
+    ),
+]
+"""A share of a whole that is some of it."""
+
 
 def check_locations(value: Any) -> Any:
     """Check one location, or each of a list.

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from specs.base import SpecValue
 from specs.claims import EXAMPLE, Parsed, parse_claim
 from specs.data import Name
-from specs.quantities import Count, Share
+from specs.quantities import Count, ShareAboveZero
 from specs.rules import Broken, broken, raise_broken, shown
 from specs.search import Search
 
@@ -236,7 +236,7 @@ class Cost(SpecValue):
     """Name of the accelerator, as in `codemix plan --on v5e-256` without the number."""
 
     mfu: Annotated[
-        dict[str, Share], Field(examples=[{"470m": "26.3%", "other": "30%"}])
+        dict[str, ShareAboveZero], Field(examples=[{"470m": "26.3%", "other": "30%"}])
     ]
     """Preset of the model, or `other` -> the share of a chip's peak that training
     reaches: matrix products as `codemix plan` counts them, attention included."""

@@ -11,7 +11,9 @@ from specs.study_graph import StageNode, StudyGraph
 
 
 def stated_costs(
-    stated: Sequence[StatedCost], graph: StudyGraph, hours: Mapping[str, float]
+    stated: Sequence[StatedCost],
+    graph: StudyGraph,
+    hours: Mapping[str, float | None],
 ) -> dict[str, Any] | None:
     """Compare chip-hours with those that are stated.
 
@@ -21,12 +23,13 @@ def stated_costs(
     Args:
         stated: Costs of runs of some length.
         graph: The study.
-        hours: Identity of a stage -> its chip-hours, reckoned here.
+        hours: Identity of a stage -> its chip-hours, reckoned here; None: not known.
 
     Returns:
         Plain JSON: `rows`, one for each statement, and the `total` of all stages, each
-        once; None where nothing is stated. What is stated of no model of the study, and
-        the total where a model has no statement, is null.
+        once; None where nothing is stated. What is stated of no model of the study, the
+        total where a model has no statement, and what takes hours that are not known,
+        is null.
     """
     if not stated:
         return None
@@ -37,6 +40,8 @@ def stated_costs(
             total = None
         else:
             total += one.chip_hours * node.num_tokens / one.tokens
+    known = [one for one in hours.values() if one is not None]
+    here = math.fsum(known) if len(known) == len(hours) else None
     return {
         "rows": [
             {
@@ -48,7 +53,7 @@ def stated_costs(
             }
             for one in stated
         ],
-        "total": {"stated": total, "here": math.fsum(hours.values())},
+        "total": {"stated": total, "here": here},
     }
 
 
@@ -62,10 +67,11 @@ def _nearest(stated: Sequence[StatedCost], node: StageNode) -> StatedCost | None
 
 
 def _here(
-    one: StatedCost, graph: StudyGraph, hours: Mapping[str, float]
+    one: StatedCost, graph: StudyGraph, hours: Mapping[str, float | None]
 ) -> float | None:
     """Return what as many tokens cost here, at the speed of the model's first stage."""
     for node in graph.nodes.values():
         if node.preset == one.model:
-            return hours[node.identity] * one.tokens / node.num_tokens
+            found = hours[node.identity]
+            return None if found is None else found * one.tokens / node.num_tokens
     return None

@@ -114,6 +114,24 @@ def test_what_is_stated_of_no_model_of_a_study_has_no_total(study: Path) -> None
     assert stated_costs([], graph, {}) is None
 
 
+def test_what_is_not_known_here_stands_open_beside_what_is_stated(study: Path) -> None:
+    # `mfu` has `debug` alone, and no `other`.
+    shape = "{layers: 1, width: 32, heads: 2, ffn_width: 32}"
+    spec = (study / "two-stages.yaml").read_text()
+    own = spec.replace("{preset: debug}", shape).replace("two-stages", "own")
+    assert own.count(shape) == 1
+    (study / "own.yaml").write_text(own)
+    stated = planned("s")["stated"]
+    assert [one["here"] is None for one in stated["rows"]] == [False, False]
+    assert stated["total"] == {"here": None, "stated": None}
+    file = study / "study.yaml"
+    file.write_text(file.read_text().replace("{debug: 50%}", "{}"))
+    assert [one["here"] for one in planned("s")["stated"]["rows"]] == [None, None]
+    told = codemix("plan", "s").stdout.splitlines()
+    assert told[-3].split() == ["debug", "32.0K", "-", "0", "here"]
+    assert told[-2].split() == ["each", "stage", "once", "-", "-"]
+
+
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[CompileJob]:
     """Put a compiler in place for which everything fits."""
