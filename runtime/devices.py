@@ -16,6 +16,7 @@ import importlib.util
 import os
 import platform
 import sys
+from glob import glob
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ DEFAULT_ISA = "AVX2"
 
 GOOGLE, NVIDIA = "0x1ae0", "0x10de"
 """Numbers of vendors on the PCI bus."""
+
+PACKAGES = {"tpu": ("libtpu",), "cuda": ("jax_cuda13_plugin", "jax_cuda12_plugin")}
+"""What jax calls a platform -> packages, of which it needs one to use it."""
 
 _DEVICE_COUNT = "--xla_force_host_platform_device_count"
 _WITHOUT_EFFECT = (_DEVICE_COUNT, "--xla_dump")
@@ -146,6 +150,28 @@ def has_chips(vendor: str) -> bool:
     """Return whether there is a PCI device of a vendor."""
     found = Path("/sys/bus/pci/devices").glob("*/vendor")
     return any(path.read_text("ascii").strip() == vendor for path in found)
+
+
+def has_tpus() -> bool:
+    """Return whether this machine has chips of a TPU, usable or not."""
+    # Google's network cards have the same vendor.
+    nodes = ("/dev/accel*", "/dev/vfio/[0-9]*")
+    return has_chips(GOOGLE) and any(map(glob, nodes))
+
+
+def has_package(platform: str) -> bool:
+    """Return whether what jax needs for a platform of `PACKAGES` is installed."""
+    return any(importlib.util.find_spec(name) for name in PACKAGES[platform])
+
+
+def would_use(platform: str) -> bool:
+    """Return whether jax would take a platform of `PACKAGES` if the machine has it.
+
+    It is not asked, as whoever asks it holds its devices.
+    """
+    first = os.environ.get("JAX_PLATFORMS", "").split(",")[0]
+    is_meant = first in ("", platform) or (first, platform) == ("gpu", "cuda")
+    return is_meant and has_package(platform)
 
 
 def _check_host_devices(flags: dict[str, str]) -> None:

@@ -9,13 +9,19 @@ import configparser
 import importlib.util
 import os
 import socket
-from glob import glob
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ledger.delivery import tracking_uri
 from runtime.compile_cache import cache_root
-from runtime.devices import GOOGLE, NVIDIA, THREADS, default_devices, has_chips
+from runtime.devices import (
+    NVIDIA,
+    THREADS,
+    default_devices,
+    has_chips,
+    has_package,
+    has_tpus,
+)
 from runtime.devices import xla_flags as given_flags
 from runtime.finding import Finding
 from runtime.launch import find_launch
@@ -75,16 +81,14 @@ def _memory() -> Finding:
 
 def _accelerators() -> list[Finding]:
     """Name accelerators that jax will not see."""
-    wanted: list[tuple[str, str, tuple[str, ...]]] = []
+    wanted: list[tuple[str, str]] = []
     if has_chips(NVIDIA) and Path("/dev/nvidiactl").exists():
-        plugins = ("jax_cuda13_plugin", "jax_cuda12_plugin")
-        wanted.append(("NVIDIA GPU", "cuda", plugins))
-    # Google's network cards have the same vendor.
-    if has_chips(GOOGLE) and any(map(glob, ("/dev/accel*", "/dev/vfio/[0-9]*"))):
-        wanted.append(("Google TPU", "tpu", ("libtpu",)))
+        wanted.append(("NVIDIA GPU", "cuda"))
+    if has_tpus():
+        wanted.append(("Google TPU", "tpu"))
     findings = []
-    for what, extra, modules in wanted:
-        is_usable = any(importlib.util.find_spec(name) for name in modules)
+    for what, extra in wanted:
+        is_usable = has_package(extra)
         findings.append(
             Finding(
                 name="accelerator",

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -257,20 +258,69 @@ def test_cores_are_divided_and_none_is_given_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cores = {"sched_getaffinity": lambda _: {0, 2, 3, 5, 7}}
-    monkeypatch.setattr("runtime.study.slots.has_chips", lambda _: False)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.setattr(os, *cores.popitem(), raising=False)
     assert [slot.cores for slot in divide(2)] == [(0, 2), (3, 5)]
     assert [slot.cores for slot in divide(1)] == [None]
     assert [slot.cores for slot in divide(6)] == [None] * 6
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A machine with four GPUs and a TPU; say which of jax's packages it has."""
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
-    environs = [slot.environ["CUDA_VISIBLE_DEVICES"] for slot in divide(2)]
-    assert environs == ["4,5", "6,7"]
-    with pytest.raises(InputError, match="5 jobs can't share 4 GPUs"):
+    monkeypatch.setattr("runtime.study.slots.has_tpus", lambda: True)
+
+    def install(*names: str) -> None:
+        for name in ("libtpu", "jax_cuda12_plugin", "jax_cuda13_plugin"):
+            if name in names:
+                monkeypatch.delitem(sys.modules, name, raising=False)
+                (tmp_path / f"{name}.py").touch()
+            else:  # Python's way to say that there is no such module.
+                monkeypatch.setitem(sys.modules, name, None)
+        monkeypatch.syspath_prepend(tmp_path)
+
+    return install
+
+
+def environs(num_jobs: int) -> list[str | None]:
+    return [slot.environ.get("CUDA_VISIBLE_DEVICES") for slot in divide(num_jobs)]
+
+
+@pytest.mark.parametrize("plugin", ["jax_cuda12_plugin", "jax_cuda13_plugin"])
+def test_gpus_are_divided_where_jax_has_its_package_for_them(
+    plugin: str, installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed(plugin)
+    assert environs(2) == ["4,5", "6,7"]
+    with pytest.raises(InputError, match="5 jobs can't share 4 GPUs") as caught:
         divide(5)
+    assert "JAX_PLATFORMS=cpu" in str(caught.value)
+    for platforms in ("cuda", "gpu", "cuda,cpu"):
+        monkeypatch.setenv("JAX_PLATFORMS", platforms)
+        assert environs(2) == ["4,5", "6,7"]
+    for platforms in ("cpu", "cpu,cuda"):
+        monkeypatch.setenv("JAX_PLATFORMS", platforms)
+        assert environs(5) == [None] * 5
+
+
+def test_devices_that_jax_has_no_package_for_are_not_counted(
+    installed: Callable[..., None],
+) -> None:
+    installed()
+    assert environs(5) == [None] * 5
+
+
+def test_the_chips_of_a_tpu_are_not_divided(
+    installed: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed("libtpu")
+    with pytest.raises(InputError, match="chips of a TPU can't be divided"):
+        divide(2)
+    assert environs(1) == [None]
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert [dict(slot.environ) for slot in divide(5)] == [{}] * 5
+    assert environs(2) == [None] * 2
 
 
 def test_a_job_runs_on_the_cores_of_its_slot(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """The devices of this machine, divided between jobs that run at once.
 
 A run takes all devices that it sees, so each job is shown its own: cores by affinity,
-GPUs by name. In exact mode how many there are changes no bit.
+GPUs by name. What jax has no package for, nobody sees. In exact mode how many there are
+changes no bit.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from runtime.devices import GOOGLE, has_chips
+from runtime.devices import has_tpus, would_use
 from specs.errors import InputError
 
 One = TypeVar("One")
@@ -39,18 +40,17 @@ def divide(num_jobs: int) -> list[Slot]:
     """
     if num_jobs == 1:
         return [Slot(cores=None)]
-    is_cpu = os.environ.get("JAX_PLATFORMS", "") == "cpu"
-    if has_chips(GOOGLE) and not is_cpu:
+    if would_use("tpu") and has_tpus():
         fix = "leave --jobs out; on several machines each takes its own studies"
         raise InputError("the chips of a TPU can't be divided between jobs", fix=fix)
     environs: Sequence[Mapping[str, str]] = [{}] * num_jobs
-    gpus = [] if is_cpu else _gpus()
+    gpus = _gpus() if would_use("cuda") else []
     if gpus:
         if num_jobs > len(gpus):
             raise InputError(
                 f"{num_jobs} jobs can't share {len(gpus)} GPU{'s' * (len(gpus) > 1)}",
                 path="--jobs",
-                fix=f"use at most {len(gpus)}",
+                fix=f"use at most {len(gpus)}, or JAX_PLATFORMS=cpu to train on cores",
             )
         environs = [{_VISIBLE: ",".join(one)} for one in _shares(gpus, num_jobs)]
     cores = _cores()
