@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from data_workspace import experiment_of
 from run_workspace import STAGES, make_run_workspace
+from spec_examples import document
 
 from ledger.store import Ledger
 from runtime.pin import pin
 from runtime.prepare import prepare
+from runtime.study.slots import Slot
 from runtime.study.standing import identify, standing
 from specs.experiment import Experiment
-from specs.lock import Lock
+from specs.lock import Lock, LockedStore
 from specs.resolve import plan_experiment
 from specs.study_graph import StudyGraph, study_graph
 
@@ -48,6 +50,32 @@ def partition(
         for index, identity in enumerate(identities):
             classes.setdefault(identity, set()).add(f"{name} {index}")
     return {frozenset(one) for one in classes.values()}
+
+
+def test_identities_are_those_of_a_job_that_has_its_share_of_the_devices() -> None:
+    changes: dict[str, Any] = {"determinism": "same-topology", "name": "plain"}
+    specs = [document(name="exact"), document(**changes)]
+    graph = study_graph(
+        [(Path(f"{one['name']}.yaml"), Experiment.model_validate(one)) for one in specs]
+    )
+    store = LockedStore(
+        identity="a" * 64, manifest_sha256="b" * 64, train_tokens=1, heldout_tokens=1
+    )
+    stores = {"text": store, "web": store}
+    lock = Lock(
+        lock=1, codemix="0", inputs={}, stores=stores, tokenizer_sha256="c" * 64
+    )
+    found = []
+    for count in (1, 2, 2):
+        # Stands in for CUDA_VISIBLE_DEVICES, where there is no GPU.
+        flags = f"--xla_force_host_platform_device_count={count}"
+        slot = Slot(cores=None, environ={"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags})
+        locks = dict.fromkeys(graph.members, lock)
+        found.append(identify(list(graph.members.values()), locks, slot))
+    one, two, again = found
+    assert two == again
+    assert one["exact"] == two["exact"]
+    assert one["plain"].run != two["plain"].run
 
 
 @pytest.mark.slow

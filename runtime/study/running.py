@@ -115,7 +115,7 @@ def run_study(
     with sole_user(folder, "study"):
         ready = ready_study(study, declare, listeners.progress)
         members = list(ready.graph.members.values())
-        known = identify(members, ready.locks, slots[0].cores)
+        known = identify(members, ready.locks, slots[0])
         listeners.ready(ready)
         jobs = LocalJobs(ready, known, slots, program, options, listeners.event)
         looker = Looker(jobs)

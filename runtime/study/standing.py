@@ -12,6 +12,7 @@ from ledger.store import Ledger
 from runtime.manifest import MANIFEST
 from runtime.reuse import stage_location
 from runtime.storage import open_storage
+from runtime.study.slots import Slot
 from runtime.workers import Done, Failed, WorkerPool
 from specs.errors import InputError
 from specs.lock import Lock
@@ -42,18 +43,20 @@ class Standing(NamedTuple):
 def identify(
     members: Sequence[Member],
     locks: Mapping[str, Lock],
-    cores: Sequence[int] | None = None,
+    slot: Slot | None = None,
 ) -> dict[str, Known]:
     """Return what the experiments of a study are called in the ledger, by name.
 
     Args:
         members: The experiments.
         locks: Of each, with a token store for each source.
-        cores: Those that a run will be given; None: all.
+        slot: What a job will be given of the machine; None: all of it.
 
     Raises:
         InputError: The devices don't fit one of the plans.
     """
+    slot = slot or Slot(cores=None)
+    environ = {**ENVIRONMENT, **slot.environ}
     found: dict[str, Known] = {}
     # What is promised decides flags that jax reads once.
     for promise in dict.fromkeys(one.plan.determinism for one in members):
@@ -62,12 +65,12 @@ def identify(
             {
                 "experiment": one.experiment.to_json(),
                 "lock": locks[one.name].to_json(),
-                "cores": None if cores is None else list(cores),
+                "cores": None if slot.cores is None else list(slot.cores),
             }
             for one in same
         ]
         module = "runtime.study.identify_task"
-        with WorkerPool(module, num_workers=1, environ=ENVIRONMENT) as pool:
+        with WorkerPool(module, num_workers=1, environ=environ) as pool:
             for event in pool.run(jobs):
                 if isinstance(event, Failed):
                     raise InputError(event.problems)
