@@ -142,7 +142,17 @@ def note(text: str) -> None:
     """Tell on stderr what is worth knowing and is neither result nor error."""
     context = click.get_current_context(silent=True)
     if context is None or not context.meta.get("codemix.quiet"):
-        click.echo(_printable(text), err=True)
+        click.echo(printable(text), err=True)
+
+
+def printable(text: str) -> str:
+    """Escape what would move the cursor or colour the terminal."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text
+    return "".join(
+        char if char in "\n\t" or char.isprintable() else ascii(char)[1:-1]
+        for char in text
+    )
 
 
 def _shared_options() -> list[click.Parameter]:
@@ -159,8 +169,8 @@ def _render(result: Result, *, as_json: bool) -> str:
     if as_json:
         return _json_object({**result.data, "ok": result.ok})
     if result.next_command is None:
-        return _printable(result.text)
-    return _printable(f"{result.text}\nnext: {result.next_command}")
+        return printable(result.text)
+    return printable(f"{result.text}\nnext: {result.next_command}")
 
 
 def _json_object(data: Mapping[str, Any]) -> str:
@@ -181,19 +191,9 @@ def _print_error(kind: str, problems: Sequence[Problem], *, as_json: bool) -> No
         click.echo(_json_object({"error": kind, "ok": False, "problems": told}))
         return
     for problem in problems:
-        click.echo(f"{paint('error:', 'red')} {_printable(str(problem))}", err=True)
+        click.echo(f"{paint('error:', 'red')} {printable(str(problem))}", err=True)
     if len(problems) > 1 and kind in NOTHING_WAS_RUN:
         click.echo(f"{len(problems)} problems, nothing was run", err=True)
-
-
-def _printable(text: str) -> str:
-    """Escape what would move the cursor or colour the terminal."""
-    if text.replace("\n", "").replace("\t", "").isprintable():
-        return text
-    return "".join(
-        char if char in "\n\t" or char.isprintable() else ascii(char)[1:-1]
-        for char in text
-    )
 
 
 def _show_log() -> None:

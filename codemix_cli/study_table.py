@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from codemix_cli.output import note, table
+from codemix_cli.output import note, printable, table
 from codemix_cli.progress import listener, open_meter
 from codemix_cli.wording import counted, duration
 
@@ -118,12 +118,18 @@ def _open_screen() -> Iterator[
     from rich.text import Text
 
     console = Console(stderr=True)
+
+    def tell(event: Event) -> None:
+        # Above the table, which is gone at the end.
+        if event.reason and event.state in ("failed", "stopped"):
+            console.print(Text(printable(told_event(event))), soft_wrap=True)
+
     with Live(
         console=console, transient=True, auto_refresh=False, redirect_stdout=False
     ) as live:
         yield (
             lambda look: live.update(Text(told_look(look)), refresh=True),
-            lambda _: None,
+            tell,
         )
 
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,7 +17,13 @@ from spec_examples import document
 from test_study_graph import END, FIRST, MORE, experiment
 
 from codemix_cli.main import cli
-from codemix_cli.study_table import told_ended, told_event, told_look, told_ready
+from codemix_cli.study_table import (
+    study_listeners,
+    told_ended,
+    told_event,
+    told_look,
+    told_ready,
+)
 from runtime.study.events import Event
 from runtime.study.looking import Row, StudyLook
 from runtime.study.ready import ReadyStudy
@@ -155,6 +165,35 @@ def test_an_event_is_a_line() -> None:
     failed = Event("a", "failed", "not finite", log="x.log")
     assert told_event(failed) == "a  failed: not finite  (x.log)"
     assert told_event(Event("b", "blocked", "a")) == "b  blocked by a"
+
+
+def test_a_terminal_keeps_a_line_of_what_went_wrong(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    folder = Path(".codemix/studies/s")
+    ready = ReadyStudy(name="s", folder=folder, workspace=Path(), graph=GRAPH, locks={})
+    reader, writer = os.openpty()
+    with os.fdopen(writer, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with study_listeners() as listeners:
+            listeners.ready(ready)
+            listeners.event(Event("a", "running", pid=7, log="a.log"))
+            listeners.event(Event("b", "failed", "not finite", log="b.log"))
+            listeners.look(StudyLook(rows=(row("a", "running"),), left_seconds=None))
+            listeners.event(Event("a", "stopped", "still at work: it is not known"))
+            listeners.event(Event("c", "stopped"))
+    told = b""
+    with suppress(OSError):  # Linux's way to say that the other end is closed.
+        while read := os.read(reader, 1 << 16):
+            told += read
+    os.close(reader)
+    shown = told.decode()
+    assert "b  failed: not finite  (b.log)\r\n" in shown
+    # Where the table was before, and the table is drawn anew below it.
+    assert re.search(r"\x1b\[2Ka  stopped: still at work: it is not known\r\n", shown)
+    assert "a.log" not in shown
+    assert "c  stopped" not in shown
 
 
 def test_the_end_names_entries_and_logs_of_failures() -> None:

@@ -154,6 +154,21 @@ def test_a_job_that_could_not_save_its_state_is_named(study: ReadyStudy) -> None
     )
 
 
+def test_a_job_that_was_left_at_work_is_named(study: ReadyStudy) -> None:
+    log = study.log(study.jobs["a/one"])
+    log.parent.mkdir(parents=True)
+    with log.open("w") as elsewhere:
+        fcntl.flock(elsewhere, fcntl.LOCK_EX)
+        jobs = local(study, [], num_slots=1)
+        stopping = Stopping()
+        stopping.event.set()
+        jobs.run(stopping, lambda: None)
+    assert _stopped(jobs) == (
+        "stopped; a/one is still at work: its process is not known "
+        "(.codemix/studies/s/logs/a/one.log); the states of all other runs are saved"
+    )
+
+
 def test_one_run_may_be_all_that_two_experiments_are(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     digest = record(tmp_path, "plain", 1, 8, 2.0)

@@ -131,13 +131,15 @@ def run_study(
 
 def _stopped(jobs: LocalJobs) -> str:
     """Tell what became of jobs that were asked to stop."""
-    failed = [
-        f"{name} failed ({jobs.study.log(jobs.study.jobs[name])})"
-        for name, one in jobs.schedule.standings.items()
-        if one.state == "failed"
-    ]
-    if failed:
-        return f"stopped; {', '.join(failed)}; the states of all other runs are saved"
+    others = []
+    for name, one in jobs.schedule.standings.items():
+        log = jobs.study.log(jobs.study.jobs[name])
+        if one.state == "failed":
+            others.append(f"{name} failed ({log})")
+        elif one.state == "stopped" and one.reason:
+            others.append(f"{name} is {one.reason} ({log})")
+    if others:
+        return f"stopped; {', '.join(others)}; the states of all other runs are saved"
     return "stopped, and the states of all runs are saved"
 
 
