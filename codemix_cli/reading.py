@@ -46,7 +46,8 @@ devices_option = click.option(
     "--devices",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Devices to use, a power of two; all that fit by default. Changes no bit.",
+    help="Devices to use, a power of two; all that fit by default. "
+    "In exact mode it changes no bit.",
 )
 
 

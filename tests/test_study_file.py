@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from evals.catalogue import check_score_names
 from specs import schema, study_reference
 from specs.errors import CodemixError, InputError, SpecError
-from specs.study import StudyFile
 from specs.study_file import is_study, load_study
 from specs.study_rules import name_without_seed
 from specs.yaml_reader import read_document
@@ -162,11 +162,22 @@ def test_the_reference_of_studies_is_fresh() -> None:
     )
 
 
-def test_the_example_in_the_document_is_a_study_file(tmp_path: Path) -> None:
+def test_the_example_in_the_document_is_a_study_of_the_papers_specs(
+    tmp_path: Path,
+) -> None:
+    for spec in (TESTS.parent / "specs" / "paper").glob("*.yaml"):
+        shutil.copy(spec, tmp_path)
     text = (TESTS.parent / "docs" / "studies.md").read_text("utf-8")
-    path = tmp_path / "study.yaml"
-    path.write_text(text.partition("```yaml\n")[2].partition("```")[0])
-    StudyFile.model_validate(read_document(path).value)
+    example = text.partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "study.yaml").write_text(example)
+    study = load_study(tmp_path)
+    assert {path.name for path, _ in study.experiments} == {
+        "text-only-470m.yaml",
+        "balanced-to-text-470m.yaml",
+        "sweep-470m.yaml",
+    }
+    assert study.points["balanced_init"].stage_index == 0
+    assert not check_score_names(study)
 
 
 def test_every_key_of_a_study_is_described() -> None:

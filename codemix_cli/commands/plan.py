@@ -51,14 +51,15 @@ def command(
 ) -> Result:
     """Say what a spec comes to: steps, tokens, parameters, costs.
 
-    Pure arithmetic, in under a second and on any machine. Once the spec is prepared it
+    Pure arithmetic on any machine, a second or two for a spec. Once that is prepared it
     also tells how often each source is gone through, and refuses more than the spec
     allows. Of benchmarks it tells how sure their scores will be, and which differences
     they can't show. With --on the real compiler compiles the training step for a TPU
     slice, in minutes and without any TPU: whether it fits, what it sends, how long it
     takes. What the spec leaves to `auto` is chosen so that it fits. A folder is a
     study: a line per experiment, each stage counted once, and with --on each program
-    compiled once.
+    compiled once. Once all of a study is prepared, jax is started to ask the ledger
+    what is trained already, which takes some seconds more.
     """
     from specs.loading import load_lock, lock_path
     from specs.study_file import is_study

@@ -32,7 +32,8 @@ PROGRAM = (sys.executable, "-P", "-m", "codemix_cli")
     type=click.IntRange(min=1),
     default=1,
     metavar="N",
-    help="Runs at once, each with its share of the devices. Changes no bit.",
+    help="Runs at once, each with its share of the devices. "
+    "In exact mode it changes no bit.",
 )
 @click.option(
     "--dvc",
@@ -108,11 +109,12 @@ def command(
 
     PATH is a study: a folder of specs, with a `study.yaml` or without, or one spec with
     a `matrix`. Stages that several experiments have in common are trained once and
-    taken over by the others. Whatever ends it, the same command goes on, and trains
-    nothing twice. An experiment that fails stops none but those that wait for it. With
-    --plan, the graph of stages: whose they are, what the ledger has of them, tokens,
-    steps and costs with and without sharing. With --search, mixtures are proposed for
-    the objective of the study, by what the ledger has of others, and run one by one.
+    taken over by the others. Whatever ends it, the same command goes on: what is done
+    is not trained again, and a run that was killed goes on from its last checkpoint. An
+    experiment that fails stops none but those that wait for it. With --plan, the graph
+    of stages: whose they are, what the ledger has of them, tokens, steps and costs with
+    and without sharing. With --search, mixtures are proposed for the objective of the
+    study, by what the ledger has of others, and run one by one.
     """
     from specs.study_file import load_study
 
