@@ -28,6 +28,10 @@ from runtime.study.events import Event
 from runtime.study.looking import Row, StudyLook
 from runtime.study.ready import ReadyStudy
 from runtime.study.running import StudyEnded
+from specs.declared import declared_lock
+from specs.loading import save_lock
+from specs.resolve import plan_experiment
+from specs.study_file import load_study
 from specs.study_graph import study_graph
 
 GRAPH = study_graph(
@@ -96,6 +100,21 @@ def test_costs_are_told_by_options_or_by_the_study(folder: Path) -> None:
     assert told["totals"]["shared"] == by_options
     assert told["assumed"]["mfu"] == {"debug": 0.5, "other": 0.01}
     assert "of it 50% (debug), 1%" in codemix("study", "s", "--plan")
+
+
+def test_a_prepared_study_for_more_devices_than_are_here_is_planned(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=1")
+    Path(".dvc").mkdir()
+    spec = document(name="a", stages=[FIRST, MORE, END], parallel={"tensor": 2})
+    (folder / "a.yaml").write_text(json.dumps(spec))
+    for _, one in load_study(folder).experiments:
+        lock = declared_lock(one, plan_experiment(one))
+        save_lock(lock, Path(f".codemix/studies/s/{one.name}.lock"))
+    # Others of the study are known, but what is left to train of all is not.
+    for words in (["study", "s", "--plan"], ["plan", "s"]):
+        assert not json.loads(codemix(*words, "--json"))["is_ledger_known"]
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,15 @@ import pytest
 from data_workspace import experiment_of
 from run_workspace import STAGES, make_run_workspace
 from spec_examples import document
+from test_study_graph import experiment as small
 
 from ledger.store import Ledger
 from runtime.pin import pin
 from runtime.prepare import prepare
 from runtime.study.slots import Slot
-from runtime.study.standing import identify, standing
+from runtime.study.standing import identify, identify_here, standing
+from specs.declared import declared_lock
+from specs.errors import InputError
 from specs.experiment import Experiment
 from specs.lock import Lock, LockedStore
 from specs.resolve import plan_experiment
@@ -76,6 +79,25 @@ def test_identities_are_those_of_a_job_that_has_its_share_of_the_devices() -> No
     assert two == again
     assert one["exact"] == two["exact"]
     assert one["plain"].run != two["plain"].run
+
+
+def test_what_an_experiment_for_more_devices_is_called_is_not_known_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=1")
+    graph = study_graph(
+        [small("fits"), small("wide", parallel={"tensor": 2}), small("seeded", seed=2)]
+    )
+    members = list(graph.members.values())
+    locks = {
+        one.name: declared_lock(one.experiment, plan_experiment(one.experiment))
+        for one in members
+    }
+    with pytest.raises(InputError, match=r"parallel\.tensor has 2 share"):
+        identify(members, locks)
+    known = identify_here(members, locks)
+    assert set(known) == {"fits", "seeded"}
+    assert standing(graph, known, tmp_path) == ({}, {})
 
 
 @pytest.mark.slow

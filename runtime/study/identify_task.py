@@ -7,10 +7,12 @@ is about to start others on them.
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 from runtime.devices import configure
 from runtime.worker_process import Handler, Report
+from specs.errors import InputError
 from specs.experiment import Experiment
 from specs.lock import Lock
 from specs.resolve import plan_experiment
@@ -34,13 +36,13 @@ def identify(
 ) -> dict[str, Any]:
     """Return the identities of an experiment's stages and of its run.
 
+    Where the devices don't fit the plan, it is `misfit` with what is wrong: whoever
+    runs it elsewhere may do without.
+
     Args:
         experiment: The spec.
         lock: Its lock, with a token store for each source.
         cores: Those that a run will be given; None: all.
-
-    Raises:
-        InputError: The devices don't fit the plan.
     """
     if cores is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
@@ -49,6 +51,9 @@ def identify(
     from runtime.mesh import build_mesh, choose_gather
 
     plan = plan_experiment(experiment)
-    mesh = build_mesh(plan, experiment.parallel)
+    try:
+        mesh = build_mesh(plan, experiment.parallel)
+    except InputError as error:
+        return {"misfit": [asdict(problem) for problem in error.problems]}
     gather = choose_gather(plan, experiment.parallel, mesh)
     return identities_here(experiment, plan, lock, mesh, gather)._asdict()

@@ -42,11 +42,13 @@ def plan_study(
     )
     if workspace and locks:
         # Looking for entries takes jax, in a process of its own.
-        from runtime.study.standing import identify, standing
+        from runtime.study.standing import identify_here, standing
 
         graph = study_graph(study.experiments, locks)
-        known = identify(list(graph.members.values()), locks)
-        in_ledger = standing(graph, known, workspace).stages
+        known = identify_here(list(graph.members.values()), locks)
+        # Of what other machines train, only they can say.
+        if len(known) == len(graph.members):
+            in_ledger = standing(graph, known, workspace).stages
     report = study_report(graph, name=study.name, in_ledger=in_ledger, assumed=assumed)
     return graph, report
 

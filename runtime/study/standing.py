@@ -14,7 +14,7 @@ from runtime.reuse import stage_location
 from runtime.storage import open_storage
 from runtime.study.slots import Slot
 from runtime.workers import Done, Failed, WorkerPool
-from specs.errors import InputError
+from specs.errors import InputError, Problem
 from specs.lock import Lock
 from specs.study_graph import Member, StudyGraph
 
@@ -53,11 +53,39 @@ def identify(
         slot: What a job will be given of the machine; None: all of it.
 
     Raises:
-        InputError: The devices don't fit one of the plans.
+        InputError: The devices don't fit some of the plans.
     """
+    found, problems = _ask(members, locks, slot)
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def identify_here(
+    members: Sequence[Member], locks: Mapping[str, Lock]
+) -> dict[str, Known]:
+    """Return what `identify` does, without the experiments that don't fit this machine.
+
+    What they are called only machines with enough devices can say; where their jobs are
+    run elsewhere, this one need not have them.
+
+    Args:
+        members: The experiments.
+        locks: Of each, with a token store for each source.
+    """
+    return _ask(members, locks)[0]
+
+
+def _ask(
+    members: Sequence[Member],
+    locks: Mapping[str, Lock],
+    slot: Slot | None = None,
+) -> tuple[dict[str, Known], list[Problem]]:
+    """Ask a process with the devices; also return why it can't say what is missing."""
     slot = slot or Slot(cores=None)
     environ = {**ENVIRONMENT, **slot.environ}
     found: dict[str, Known] = {}
+    problems: dict[Problem, None] = {}
     # What is promised decides flags that jax reads once.
     for promise in dict.fromkeys(one.plan.determinism for one in members):
         same = [one for one in members if one.plan.determinism == promise]
@@ -76,9 +104,14 @@ def identify(
                     raise InputError(event.problems)
                 if isinstance(event, Done):
                     answer = event.answer
+                    if "misfit" in answer:
+                        # Experiments of one kind have one and the same.
+                        told = (Problem(**fields) for fields in answer["misfit"])
+                        problems.update(dict.fromkeys(told))
+                        continue
                     known = Known(tuple(answer["stages"]), answer["run"])
                     found[same[event.job].name] = known
-    return found
+    return found, list(problems)
 
 
 def standing(
@@ -88,7 +121,7 @@ def standing(
 
     Args:
         graph: The study.
-        known: What its experiments are called there.
+        known: What its experiments are called there; of others nothing is found.
         workspace: Holds the ledger.
 
     Raises:
@@ -99,6 +132,8 @@ def standing(
     places: dict[str, str] = {}
     promises: dict[str, set[str]] = {}
     for name, member in graph.members.items():
+        if name not in known:
+            continue
         for mine, theirs in zip(member.stages, known[name].stages, strict=True):
             places[theirs] = mine
             promises.setdefault(member.plan.determinism, set()).add(theirs)
