@@ -35,7 +35,7 @@ def as_dvc_file(study: Study, file: Path, options: Sequence[str]) -> Result:
     return Result(
         data={"file": str(file), "stages": stages},
         text=f"{table(rows)}\n\nwrote {file}",
-        next_command=f"dvc repro {file}",
+        next_command=shlex.join(["dvc", "repro", str(file)]),
     )
 
 
@@ -49,20 +49,23 @@ def on_slurm(
     from evals.catalogue import declared_benchmarks
     from runtime.study.ready import ready_alone
     from runtime.study.slurm import submit_study
+    from runtime.study.slurm_options import OPTION, read_options
+    from runtime.study.slurm_submit import Submitter
 
-    asked = dict(_pairs("--slurm-option", parameters))
+    # Preparing may take hours: what is wrong or missing here is told before.
+    submitter = Submitter(read_options(_pairs(OPTION, parameters)))
     with (
         open_meter() as meter,
         ready_alone(study, declared_benchmarks, listener(meter)) as ready,
     ):
-        rows, entries = submit_study(ready, program, asked, options)
+        rows, entries = submit_study(ready, submitter, program, options)
     cells = [
         [row.job, row.state, row.slurm_id or "", row.before or "", row.log or ""]
         for row in rows
     ]
     told = table([["job", "state", "slurm", "before", "log"], *cells])
     is_over = all(row.state == "done" for row in rows)
-    again = " ".join(f"--slurm-option {one}" for one in parameters)
+    again = _again(study, "slurm", OPTION, parameters, options)
     return Result(
         data={
             "name": ready.name,
@@ -70,9 +73,7 @@ def on_slurm(
             "experiments": _experiments(ready, entries),
         },
         text=told,
-        next_command=f"codemix report {study.path}"
-        if is_over
-        else f"codemix study {study.path} --on slurm {again}",
+        next_command=_report(study) if is_over else again,
     )
 
 
@@ -88,13 +89,9 @@ def on_kubernetes(
     from runtime.study.kubernetes_options import OPTION, read_options
     from specs.study_graph import study_graph
 
-    pairs = _pairs(OPTION, cluster)
-    asked = read_options(pairs)
+    asked = read_options(_pairs(OPTION, cluster))
     check_accelerator(study_graph(study.experiments), asked)
-    again = shlex.join(
-        ["codemix", "study", str(study.path), "--on", "kubernetes"]
-        + [word for name, value in pairs for word in (OPTION, f"{name}={value}")]
-    )
+    again = _again(study, "kubernetes", OPTION, cluster, options)
     return (_write if is_dry else _submit)(study, asked, options, again)
 
 
@@ -152,10 +149,23 @@ def _submit(
             "experiments": _experiments(ready, entries),
         },
         text=table([header, *cells]),
-        next_command=f"codemix report {study.path}" if is_over else again,
+        next_command=_report(study) if is_over else again,
         # So that whoever calls it again and again stops, and looks.
         ok=all(row.before is None for row in rows),
     )
+
+
+def _again(
+    study: Study, on: str, option: str, said: Sequence[str], options: Sequence[str]
+) -> str:
+    """Return the command that was called, as a shell takes it."""
+    words = ["codemix", "study", str(study.path), "--on", on]
+    words += [word for one in said for word in (option, one)]
+    return shlex.join([*words, *options])
+
+
+def _report(study: Study) -> str:
+    return shlex.join(["codemix", "report", str(study.path)])
 
 
 def _pairs(option: str, given: Sequence[str]) -> list[tuple[str, str]]:

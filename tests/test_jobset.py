@@ -21,6 +21,7 @@ from runtime.study.jobset import (
     asked_label,
     jobset,
     jobset_name,
+    options_note,
     study_label,
 )
 from runtime.study.kubernetes import check_accelerator, stage_jobs
@@ -92,6 +93,7 @@ def test_a_study_is_one_jobset_per_stage() -> None:
         "codemix-experiment": "a",
         "codemix-stages": "a/two",
         "codemix-after": "a/one",
+        "codemix-options": options_note(CPU, ()),
     }
 
 
@@ -194,6 +196,9 @@ def test_the_same_is_asked_by_the_same_name_whatever_it_runs_on() -> None:
     first, second = manifest(), manifest(attempt=2)
     assert first["metadata"]["labels"] == second["metadata"]["labels"]
     assert second["metadata"]["name"] == f"{first['metadata']['name']}-2"
+    # What it runs on is noted apart.
+    notes = {options_note(one, ()) for one in (CPU, options(slice="v5e-4"), EVERYTHING)}
+    assert len({*notes, options_note(CPU, ["--ledger", "there"])}) == 4
 
 
 def names(most: int) -> st.SearchStrategy[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ from test_study_schedule import GRAPH, experiment
 from codemix_cli.main import cli
 from runtime.study.kubectl import Cluster
 from runtime.study.kubernetes import Row, submit_study
+from runtime.study.kubernetes_options import ClusterOptions
 from runtime.study.ready import ReadyStudy
 from specs.errors import InputError
 from specs.study_graph import study_graph
@@ -56,8 +58,10 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeClu
         yield found
 
 
-def call(study: ReadyStudy = STUDY) -> dict[str, Row]:
-    rows, entries = submit_study(study, TPU, Cluster(None))
+def call(
+    study: ReadyStudy = STUDY, said: ClusterOptions = TPU, *extra: str
+) -> dict[str, Row]:
+    rows, entries = submit_study(study, said, Cluster(None), extra)
     assert entries == {}
     return {row.job: row for row in rows}
 
@@ -126,6 +130,41 @@ def test_a_study_that_was_changed_leaves_nothing_of_before_in_the_queue(
     }
     rows = call(of(study_graph([experiment("d", seed=3)])))
     assert set(cluster.jobsets) == {name_of(first["a/one"]), name_of(rows["d"])}
+
+
+@needs_kubectl
+def test_what_waits_with_other_options_is_created_anew_and_nothing_else(
+    cluster: FakeCluster,
+) -> None:
+    first = call(STUDY, options(slice="v5e-4", queue="reserch"))
+    cluster.admit(name_of(first["a/one"]))
+    second = call()
+    assert states(second)["a/one"] == "running"
+    assert second["d"] == first["d"]._replace(jobset=f"{first['d'].jobset}-2")
+    assert set(cluster.jobsets) == {name_of(first["a/one"]), name_of(second["d"])}
+    label = "kueue.x-k8s.io/queue-name"
+    assert cluster.created[-1]["metadata"]["labels"][label] == "research"
+    assert states(call())["d"] == "queued"
+    assert len(cluster.created) == 3, "what waits as asked is left alone"
+
+    assert states(call(STUDY, options(slice="v5e-4", image="x:2")))["d"] == "submitted"
+    assert states(call(STUDY, TPU, "--ledger", "there"))["d"] == "submitted"
+    cluster.end(name_of(first["a/one"]), "Completed")
+    last = call(STUDY, options(slice="v5e-8"))
+    assert states(last)["a/one"] == "done"
+
+
+@needs_kubectl
+def test_what_waits_since_before_options_were_noted_is_created_anew(
+    cluster: FakeCluster,
+) -> None:
+    first = call()
+    cluster.admit(name_of(first["a/one"]))
+    for one in cluster.jobsets.values():
+        del one["metadata"]["annotations"]["codemix-options"]
+    rows = states(call())
+    assert (rows["a/one"], rows["d"]) == ("running", "submitted")
+    assert states(call())["d"] == "queued"
 
 
 @needs_kubectl
@@ -205,6 +244,14 @@ def test_a_dry_run_writes_a_manifest_per_stage_and_what_they_run(folder: Path) -
     assert "wrote 2 manifests in .codemix/studies/s/kubernetes" in text
     assert mine.exists()
     assert len(list((OWN / "kubernetes").iterdir())) == 3
+
+
+def test_the_next_command_is_the_same_as_a_shell_takes_it(folder: Path) -> None:
+    said = [*SAID, "--kubernetes-option", "slice=v5e-4", "--ledger", "file:my runs"]
+    told = codemix("study", "s", "--on", "kubernetes", "--dry-run", *said)
+    next_command = told.splitlines()[-1].removeprefix("next: ")
+    words = ["codemix", "study", "s", "--on", "kubernetes", *said]
+    assert shlex.split(next_command) == words
 
 
 def test_a_dry_run_loads_nothing_heavy(folder: Path) -> None:

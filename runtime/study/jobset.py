@@ -12,6 +12,7 @@ import os
 import re
 import signal
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ API_VERSION = "jobset.x-k8s.io/v1alpha2"
 STUDY_LABEL = "codemix-study"
 ASKED_LABEL = "codemix-asked"
 JOB_NOTE = "codemix-job"
+OPTIONS_NOTE = "codemix-options"
 
 MAX_NAME = 45
 """Characters. JobSet makes `NAME-run-SLICE-HOST-abcde` of it, which has at most 63: two
 for the slice, four for the host."""
 
 _MAX_LABEL = 63
-_ASKED_DIGITS = 32
+_DIGITS = 32
 _NAME_DIGITS = 10
 """Of a digest."""
 _RUN = "run"
@@ -58,7 +60,17 @@ def asked_label(study: ReadyStudy, job: Job, options: ClusterOptions) -> str:
     """Return what a job is found by: a digest of what determines it."""
     place = f"{options.claim}/{options.claim_folder or ''}"
     asked = study.asked(job, place, job.command(_spec(study, job)))
-    return asked[:_ASKED_DIGITS]
+    return asked[:_DIGITS]
+
+
+def options_note(options: ClusterOptions, extra: Sequence[str]) -> str:
+    """Return a digest of how a job is run, which does not determine what it comes to.
+
+    Args:
+        options: Of the cluster.
+        extra: Added to `codemix run`.
+    """
+    return digest_of([asdict(options), list(extra)])[:_DIGITS]
 
 
 def jobset_name(job: str, asked: str, attempt: int = 1) -> str:
@@ -111,7 +123,12 @@ def jobset(
     return {
         "apiVersion": API_VERSION,
         "kind": "JobSet",
-        "metadata": _metadata(study, job, options, name, asked),
+        "metadata": {
+            "name": name,
+            **({} if options.namespace is None else {"namespace": options.namespace}),
+            "labels": _labels(study, options, asked),
+            "annotations": _notes(study, job, options, extra),
+        },
         "spec": {
             "suspend": True,
             "network": {"enableDNSHostnames": True, "subdomain": name},
@@ -121,9 +138,7 @@ def jobset(
     }
 
 
-def _metadata(
-    study: ReadyStudy, job: Job, options: ClusterOptions, name: str, asked: str
-) -> dict[str, Any]:
+def _labels(study: ReadyStudy, options: ClusterOptions, asked: str) -> dict[str, str]:
     labels = {
         "app.kubernetes.io/managed-by": "codemix",
         STUDY_LABEL: study_label(study, options),
@@ -132,21 +147,25 @@ def _metadata(
     }
     if options.priority_class is not None:
         labels["kueue.x-k8s.io/priority-class"] = options.priority_class
+    return labels
+
+
+def _notes(
+    study: ReadyStudy, job: Job, options: ClusterOptions, extra: Sequence[str]
+) -> dict[str, str]:
     notes = {
         JOB_NOTE: job.name,
         "codemix-experiment": job.experiment,
         "codemix-stages": " ".join(study.graph.nodes[one].name for one in job.stages),
         "codemix-after": " ".join(job.parents),
+        OPTIONS_NOTE: options_note(options, extra),
     }
     if options.hosts.is_tpu and options.hosts.num_pods > 1:
         # A slice of several hosts is a node pool of GKE's: one job each, whole.
         notes["alpha.jobset.sigs.k8s.io/exclusive-topology"] = (
             "cloud.google.com/gke-nodepool"
         )
-    found: dict[str, Any] = {"name": name}
-    if options.namespace is not None:
-        found["namespace"] = options.namespace
-    return {**found, "labels": labels, "annotations": notes}
+    return notes
 
 
 def _failure_policy() -> dict[str, Any]:

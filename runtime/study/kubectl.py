@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from runtime.study.jobset import ASKED_LABEL
+from runtime.study.jobset import ASKED_LABEL, OPTIONS_NOTE
 from specs.errors import InputError
 from specs.yaml_writer import yaml_text
 
@@ -28,6 +28,8 @@ class Found(NamedTuple):
     name: str
     asked: str
     """What it was labelled with."""
+    options: str
+    """A digest of those that it was created with; empty: it is of before there were."""
     state: State
     """`queued` where Kueue has not let it run, or not again."""
     created: str
@@ -113,8 +115,9 @@ def _found(document: Mapping[str, Any]) -> Found:
     elif "Completed" in met:
         state = "done"
     asked = about["labels"].get(ASKED_LABEL, "")
-    created = about["creationTimestamp"]
-    return Found(about["name"], asked, state, created, met.get("Failed", ""))
+    options = about.get("annotations", {}).get(OPTIONS_NOTE, "")
+    created, reason = about["creationTimestamp"], met.get("Failed", "")
+    return Found(about["name"], asked, options, state, created, reason)
 
 
 def _last(told: str) -> str:

@@ -4,7 +4,8 @@
 
 JobSets don't wait for each other, and nothing of ours stays behind: each call creates
 those whose parents are done, and tells how all stand. What there is and how it has
-ended is asked of the cluster, where each JobSet carries a digest of what is asked.
+ended is asked of the cluster, where each JobSet carries a digest of what is asked, and
+one of the options, as what waits with others is created anew.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from runtime.study.jobset import (
     asked_label,
     jobset,
     jobset_name,
+    options_note,
     study_label,
 )
 from runtime.study.kubectl import Cluster, Found
@@ -113,15 +115,21 @@ def submit_study(
     schedule = Schedule(jobs)
     schedule.keep(stages, entries)
     asked = {name: asked_label(study, job, options) for name, job in jobs.items()}
+    said = options_note(options, extra)
+    gone: set[str] = set()
     for one in there:
-        if one.state == "queued" and one.asked not in asked.values():
-            cluster.delete(one.name)  # The study was changed since.
+        is_asked = one.asked in asked.values() and one.options == said
+        if one.state == "queued" and not is_asked:
+            # The study was changed since, or the options.
+            cluster.delete(one.name)
+            gone.add(one.name)
     rows: dict[str, Row] = {}
     for name, job in jobs.items():
         mine = [one for one in there if one.asked == asked[name]]
         after = tuple(one for one in job.parents if rows[one].state != "done")
         is_kept = schedule.standings[name].is_kept
-        row = _look_at(name, mine, after, is_kept=is_kept)
+        left = [one for one in mine if one.name not in gone]
+        row = _look_at(name, left, after, is_kept=is_kept)
         if row.state == "submitted":
             manifest = jobset(
                 study, job, options, extra, _attempt(asked[name], name, mine)
@@ -178,9 +186,9 @@ def _in_ledger(
     if options.hosts.chips:
         return {}, {}
     # Manifests are written without what this takes.
-    from runtime.study.standing import identify, standing
+    from runtime.study.standing import identify_here, standing
 
-    known = identify(list(study.graph.members.values()), study.locks)
+    known = identify_here(list(study.graph.members.values()), study.locks)
     found = standing(study.graph, known, study.workspace)
     return found.stages, found.runs
 
@@ -200,7 +208,10 @@ def _look_at(
 
 
 def _attempt(asked: str, job: str, mine: Sequence[Found]) -> int:
-    """Return the first number whose name is free: failed ones stay, with their logs."""
+    """Return the first number whose name is free.
+
+    Failed ones stay, with their logs; what was taken away may still be going.
+    """
     taken = {one.name for one in mine}
     names = ((number, jobset_name(job, asked, number)) for number in count(1))
     return next(number for number, name in names if name not in taken)

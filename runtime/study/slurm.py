@@ -5,36 +5,31 @@
 
 Each call submits what neither the ledger nor the queue has, each job after those that
 it waits for (`afterok`), and tells how all stand. A job carries a digest of what is
-asked, so one that was submitted by a call that was killed is found in the queue.
+asked, so one that was submitted by a call that was killed is found in the queue; and
+one of the options, as what waits with others is submitted anew.
 """
 
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from runtime.study.processes import python_path
 from runtime.study.ready import ReadyStudy
 from runtime.study.schedule import Schedule
-from runtime.study.slurm_job import RunJob
+from runtime.study.slurm_options import SlurmOptions
 from runtime.study.slurm_queue import Queued, accounted, cancel, queue
-from runtime.study.standing import identify, standing
+from runtime.study.slurm_submit import Submitter, log_of
+from runtime.study.standing import identify_here, standing
 from specs.atomic import write_atomically
-from specs.errors import InputError
+from specs.canonical import digest_of
 from specs.study_jobs import Job
 
-_MANY = 10**6
-"""Times that a job may come to its limit and go on; each one takes it further."""
-
-_LEAST_MINUTES = 4
-"""Slurm may give notice 150 s before the end; a shorter job would never get further."""
-
-_START = "runtime.study.slurm_start"
-"""Starts submitit there; without `site`, so that there are few moments before it."""
+_OPTIONS_DIGITS = 32
+"""Of a digest."""
+_BETWEEN = "."
+"""In a comment: what is asked, and with which options."""
 
 
 class Row(NamedTuple):
@@ -56,32 +51,31 @@ class _Known(NamedTuple):
 
 def submit_study(
     study: ReadyStudy,
+    submitter: Submitter,
     program: Sequence[str],
-    parameters: Mapping[str, str],
-    options: Sequence[str] = (),
+    extra: Sequence[str] = (),
 ) -> tuple[list[Row], dict[str, str]]:
     """Submit what is neither over nor in the queue.
 
     Args:
         study: What is run; nobody else is at work on it.
+        submitter: Has the options of the cluster.
         program: Starts codemix, in place of the first word of a command.
-        parameters: sbatch's long options without dashes -> value; `time` in minutes.
-        options: Added to every `codemix run`.
+        extra: Added to every `codemix run`.
 
     Returns:
         A row per job; and name -> entry, of the experiments that are completed.
 
     Raises:
-        InputError: Slurm or submitit is not installed, or refuses a job.
+        InputError: Slurm does not answer, or refuses a job.
     """
-    submitter = _Submitter(study, parameters)
-    known = identify(list(study.graph.members.values()), study.locks)
+    known = identify_here(list(study.graph.members.values()), study.locks)
     found = standing(study.graph, known, study.workspace)
     schedule = Schedule(study.jobs)
     schedule.keep(found.stages, found.runs)
-    call = _Call(study, submitter)
+    call = _Call(study, submitter, _options_digest(submitter.options, extra))
     for name, job in study.jobs.items():
-        command = [*program, *study.command(job)[1:], *options]
+        command = [*program, *study.command(job)[1:], *extra]
         is_kept = schedule.standings[name].is_kept
         call.rows[name] = call.look_at(name, job, command, is_kept=is_kept)
     return list(call.rows.values()), found.runs
@@ -90,14 +84,15 @@ def submit_study(
 class _Call:
     """One look at the queue, and what is submitted after it."""
 
-    def __init__(self, study: ReadyStudy, submitter: _Submitter) -> None:
+    def __init__(self, study: ReadyStudy, submitter: Submitter, options: str) -> None:
         self.rows: dict[str, Row] = {}
         """Of the jobs that were looked at, parents first."""
-        self._study, self._submitter = study, submitter
+        self._study, self._submitter, self._options = study, submitter, options
+        self._folder = study.folder / "slurm"
         self._place = str(study.workspace.resolve())
         self._records, self._jobs = _read(study), queue()
         self._ended = _ended(study, self._records, self._jobs)
-        self._active = {one.comment: one for one in self._jobs if not one.is_over}
+        self._active = {_asked(one): one for one in self._jobs if not one.is_over}
 
     def look_at(
         self, name: str, job: Job, command: Sequence[str], *, is_kept: bool
@@ -109,8 +104,8 @@ class _Call:
         if is_kept or before == "COMPLETED":
             return Row(name, "done", record.id if record else None, None, None)
         mine = self._active.get(asked)
-        if mine is not None and mine.state == "PENDING" and self._is_anew(job):
-            cancel(mine.id)  # It waits for one that has failed.
+        if mine is not None and mine.state == "PENDING" and self._is_stale(mine, job):
+            cancel(mine.id)
             mine = None
         if mine is not None:
             state, id = "queued" if mine.state == "PENDING" else "running", mine.id
@@ -119,29 +114,31 @@ class _Call:
             self._withdraw(record, asked)
             after = [one.slurm_id for one in self._parents(job) if one.slurm_id]
             called = _name(self._study, name)
-            state, id = (
-                "submitted",
-                self._submitter.submit(called, command, asked, after),
-            )
+            comment = f"{asked}{_BETWEEN}{self._options}"
+            id = self._submitter.submit(called, command, comment, after, self._folder)
+            state = "submitted"
         self._records[name] = _Known(id, asked)
         _write(self._study, self._records)
-        return Row(name, state, id, before, self._submitter.log(id))
+        return Row(name, state, id, before, str(log_of(self._folder, id)))
 
     def _parents(self, job: Job) -> list[Row]:
         """Return those that a job has to wait for."""
         rows = [self.rows[parent] for parent in job.parents]
         return [row for row in rows if row.state != "done"]
 
-    def _is_anew(self, job: Job) -> bool:
-        """Whether one that it waits for was submitted again."""
-        return any(row.state == "submitted" for row in self._parents(job))
+    def _is_stale(self, mine: Queued, job: Job) -> bool:
+        """Whether what waits has other options, or waits for one that has failed."""
+        # One of before there were digests of options has none.
+        options = mine.comment.partition(_BETWEEN)[2]
+        is_anew = any(row.state == "submitted" for row in self._parents(job))
+        return options != self._options or is_anew
 
     def _withdraw(self, record: _Known | None, asked: str) -> None:
         """Take out of the queue what was asked before the study was changed."""
         if record is None or record.asked == asked:
             return
         for one in self._jobs:
-            if (one.id, one.comment, one.state) == (*record, "PENDING"):
+            if (one.id, _asked(one), one.state) == (*record, "PENDING"):
                 cancel(one.id)
 
 
@@ -152,79 +149,23 @@ def _ended(
     names = {one.id: _name(study, name) for name, one in records.items()}
     states = accounted(names)
     found = {one.asked: states[one.id] for one in records.values() if one.id in states}
-    return found | {one.comment: one.state for one in jobs if one.is_over}
+    return found | {_asked(one): one.state for one in jobs if one.is_over}
+
+
+def _asked(one: Queued) -> str:
+    """Return the digest of what was asked of a job."""
+    return one.comment.partition(_BETWEEN)[0]
+
+
+def _options_digest(options: SlurmOptions, extra: Sequence[str]) -> str:
+    """Digest of how a job is run, which does not determine what it comes to."""
+    said = [options.minutes, dict(options.parameters), list(extra)]
+    return digest_of(said)[:_OPTIONS_DIGITS]
 
 
 def _name(study: ReadyStudy, job: str) -> str:
     """Return what a job is called in the queue."""
     return f"{study.name}/{job}"
-
-
-class _Submitter:
-    """Hands jobs to Slurm, through submitit."""
-
-    def __init__(self, study: ReadyStudy, parameters: Mapping[str, str]) -> None:
-        try:
-            import submitit
-        except ImportError:
-            fix = "install it: pip install 'codemix[slurm]'"
-            raise InputError("submitit is not installed", fix=fix) from None
-        self._folder = study.folder / "slurm"
-        self._parameters = {
-            name.replace("-", "_"): value for name, value in parameters.items()
-        }
-        minutes = self._parameters.pop("time", "")
-        if not minutes.isdecimal() or int(minutes) < _LEAST_MINUTES:
-            raise InputError(
-                f"a job needs a limit in whole minutes, {_LEAST_MINUTES} or more, "
-                f"got {minutes!r}",
-                path="--slurm-option time",
-                fix="say --slurm-option time=MINUTES; a job that comes to it goes on",
-            )
-        try:
-            self._executor = submitit.SlurmExecutor(
-                folder=self._folder,
-                max_num_timeout=_MANY,
-                # A workspace may hold folders of the same names as our packages.
-                python=f"{shlex.quote(sys.executable)} -P -S -m {_START} -P",
-            )
-        except RuntimeError:
-            fix = "run it where jobs are submitted: on a login node of the cluster"
-            raise InputError("Slurm is not installed here", fix=fix) from None
-        self._minutes = int(minutes)
-
-    def submit(
-        self, name: str, command: Sequence[str], asked: str, after: Sequence[str]
-    ) -> str:
-        """Submit a command; return Slurm's number of it."""
-        from submitit.core.utils import FailedJobError
-
-        # A cluster may have it that jobs don't go back into the queue.
-        extra: dict[str, Any] = {"requeue": True, **self._parameters}
-        if after:
-            extra["dependency"] = "afterok:" + ":".join(after)
-            extra["kill_on_invalid_dep"] = "yes"
-        self._executor.update_parameters(
-            job_name=name,
-            time=self._minutes,
-            comment=asked,
-            stderr_to_stdout=True,
-            # A job that comes back adds to its log.
-            srun_args=["--open-mode=append"],
-            setup=[f"export PYTHONPATH={shlex.quote(python_path())}"],
-            additional_parameters=extra,
-        )
-        try:
-            return str(self._executor.submit(RunJob(command)).job_id)
-        except FailedJobError as error:
-            told = str(error).strip().splitlines()
-            what = f"Slurm refuses {name}: {told[-1] if told else 'no reason given'}"
-            fix = "correct --slurm-option; its names are sbatch's long options"
-            raise InputError(what, fix=fix) from None
-
-    def log(self, id: str) -> str:
-        """Return the file that the first task's output goes to."""
-        return str(self._folder / f"{id}_0_log.out")
 
 
 def _read(study: ReadyStudy) -> dict[str, _Known]:
