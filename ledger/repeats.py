@@ -58,7 +58,7 @@ def measure_band(
 def find_repeats(ledger: Ledger, original: Stored) -> list[Stored]:
     """Return the completed runs that differ in their seed alone, the first per seed."""
     assert isinstance(original.entry, Entry)
-    wanted = _pinned(ledger, original.entry)
+    wanted = pinned_bytes(ledger, original.entry)
     seen = {original.entry.spec["seed"]}
     found: list[Stored] = []
     for stored in ledger.entries():
@@ -69,10 +69,19 @@ def find_repeats(ledger: Ledger, original: Stored) -> list[Stored]:
         # The spec first: a lock is a file to read.
         if seed in seen or _but_seed(entry) != _but_seed(original.entry):
             continue
-        if _pinned(ledger, entry) == wanted:
+        if pinned_bytes(ledger, entry) == wanted:
             seen.add(seed)
             found.append(stored)
     return found
+
+
+def pinned_bytes(ledger: Ledger, entry: Entry) -> dict[str, tuple[str, ...]]:
+    """Return input -> the digests of its files: what repeats have in common besides."""
+    lock = Lock.model_validate(ledger.objects.get_json(entry.lock))
+    return {
+        name: tuple(file.sha256 for file in locked.files)
+        for name, locked in lock.inputs.items()
+    }
 
 
 def final_numbers(ledger: Ledger, entry: Entry) -> dict[str, str]:
@@ -103,13 +112,4 @@ def _but_seed(entry: Entry) -> dict[str, object]:
     """What repeats have in common of their specs."""
     return {
         name: value for name, value in entry.spec.items() if name not in FREE_FIELDS
-    }
-
-
-def _pinned(ledger: Ledger, entry: Entry) -> dict[str, object]:
-    """What repeats have in common besides: the pinned bytes."""
-    lock = Lock.model_validate(ledger.objects.get_json(entry.lock))
-    return {
-        name: tuple(file.sha256 for file in locked.files)
-        for name, locked in lock.inputs.items()
     }

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import functools
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from runtime.permutation import MAX_SIZE, Ints, permute
 from specs.checks import LIMIT
 from specs.errors import InputError, Problem
 from specs.plan import Plan, PlannedStage
+
+Number = TypeVar("Number", int, Ints)
 
 CHUNK_ROWS = 2**14
 """Rows that are looked up together: few enough to wait for, and so many that a row
@@ -160,6 +163,20 @@ class Mixture:
         return np.array(keys, np.uint64), sizes, which
 
 
+def sequences_until(stage: PlannedStage, step: int) -> dict[str, int]:
+    """Return source -> sequences of it in the steps of a stage before one, by name.
+
+    Args:
+        stage: The stage.
+        step: Counted over the whole run; the end of the stage, or before.
+    """
+    sources = tuple(sorted(stage.sequences))
+    rows = (step - stage.start_step) * stage.sequences_per_step
+    tree = _SplitTree.build(stage.sequences, sources)
+    found = dict(tree.counts(rows))
+    return {name: found.get(index, 0) for index, name in enumerate(sources)}
+
+
 @functools.lru_cache(maxsize=4096)
 def _epoch_key(seed: int, source: str, epoch: int) -> int:
     return key(seed, "order", source, epoch)
@@ -213,11 +230,19 @@ class _SplitTree:
             todo.append((node.right, start - first, places[~is_left]))
         return source_index, nth
 
+    def counts(self, rows: int) -> Iterator[tuple[int, int]]:
+        """Yield each source of the node, and how many of the first rows are of it."""
+        if self.left is None or self.right is None:
+            yield self.source_index, rows
+            return
+        left = _rounded_share(rows, self.left.total, self.total)
+        yield from self.left.counts(left)
+        yield from self.right.counts(rows - left)
 
-def _rounded_share(positions: Ints, part: int, total: int) -> Ints:
+
+def _rounded_share(positions: Number, part: int, total: int) -> Number:
     """Return positions * part / total, rounded half up."""
-    share: Ints = (2 * positions * part + total) // (2 * total)
-    return share
+    return (2 * positions * part + total) // (2 * total)
 
 
 def _units_per_epoch(

@@ -6,6 +6,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from specs.errors import InputError
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole: temporary file, fsync, rename, fsync of the folder.
@@ -31,6 +33,22 @@ def write_atomically(path: Path, data: bytes) -> None:
         Path(name).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def write_named(path: Path, data: bytes) -> None:
+    """Write a file that a user has named whole, see `write_atomically`.
+
+    Raises:
+        InputError: It can't be written; nothing changed.
+    """
+    try:
+        write_atomically(path, data)
+    except OSError as error:
+        raise InputError(
+            f"can't be written: {error.strerror or error}",
+            file=str(path),
+            fix="free space, or name a place that can be written",
+        ) from error
 
 
 def sweep(folder: Path) -> None:

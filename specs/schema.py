@@ -21,7 +21,8 @@ from specs.atomic import write_atomically
 from specs.errors import Problem, SpecError
 from specs.experiment import SPEC_VERSION, Experiment
 from specs.rules import dotted
-from specs.study import STUDY_VERSION, StudyFile
+from specs.study import StudyFile
+from specs.study_checks import STUDY_VERSION
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -13,35 +13,15 @@ from specs.base import SpecValue
 from specs.claims import EXAMPLE, Parsed, parse_claim
 from specs.data import Name
 from specs.quantities import Count, ShareAboveZero
-from specs.rules import Broken, broken, raise_broken, shown
+from specs.rules import Broken, raise_broken, shown
 from specs.search import Search
+from specs.study_checks import check_claim, check_pattern, check_study_version
 
-STUDY_VERSION = 1
+WIN_METRICS = ("win_rate", "wins", "ties", "losses")
+"""Numbers of a win-rate; the first is meant where none is named."""
 
 Text = Annotated[str, Field(min_length=1)]
 Names = Annotated[tuple[Name, ...], Field(strict=False)]
-
-
-def check_study_version(value: Any) -> Any:
-    """Refuse `true`, which Python takes for a 1."""
-    if isinstance(value, bool):
-        raise broken(f"must be {STUDY_VERSION}, got {shown(value)}", "write a number")
-    return value
-
-
-def check_claim(says: str) -> str:
-    """Refuse what is no claim."""
-    parse_claim(says)
-    return says
-
-
-def check_pattern(pattern: str) -> str:
-    """Refuse what can't name specs beside the file."""
-    parts = pattern.split("/")
-    if pattern.startswith(("/", "~")) or "\\" in pattern or ".." in parts:
-        what = f"must name specs beside this file, got {shown(pattern)}"
-        raise broken(what, "write a file name or a pattern such as sweep-*.yaml")
-    return pattern
 
 
 class StudyScore(SpecValue):
@@ -54,7 +34,8 @@ class StudyScore(SpecValue):
         Annotated[str, Field(min_length=1, examples=["text.bits_per_byte"])] | None
     ) = None
     """Which number of it, as entries name it; null: the average of a suite, the main
-    metric of a task, wins and half of the ties of a win-rate."""
+    metric of a task, wins and half of the ties of a win-rate. Of a win-rate it is
+    `win_rate`, which is the same, or one of the shares `wins`, `ties`, `losses`."""
 
     mean: Annotated[Names, Field(examples=[["reasoning", "knowledge"]])] = ()
     """Other scores, in place of a suite: this one is their unweighted mean."""
@@ -90,6 +71,10 @@ class StudyScore(SpecValue):
             rules.append(Broken(f"{what}{' and '.join(given) or 'none'}", fix))
         if self.metric is not None and self.mean:
             rules.append(Broken("has no use beside mean", "delete it", ("metric",)))
+        if self.win_rate and self.metric not in (None, *WIN_METRICS):
+            what = f"a win-rate has no {shown(self.metric)}"
+            fix = f"write one of {', '.join(WIN_METRICS)}, or leave it out"
+            rules.append(Broken(what, fix, ("metric",)))
         if (self.against is None) == (self.win_rate is not None):
             what = "has no use without win_rate" if self.against else "is required"
             fix = "delete it" if self.against else "name the other point"

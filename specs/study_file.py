@@ -16,7 +16,9 @@ from specs.errors import CodemixError, InputError, Problem, SpecError
 from specs.experiment import Experiment
 from specs.loading import load_experiments
 from specs.problems import in_order, problems_of
+from specs.rules import BrokenRules
 from specs.study import StudyFile
+from specs.study_checks import check_pattern
 from specs.study_defaults import completed
 from specs.study_loaded import Members, Study
 from specs.study_rules import own_rules, rules_with
@@ -135,7 +137,7 @@ def _listed(document: Document, own_file: Path) -> tuple[list[Path], list[Proble
     files = []
     problems = []
     for index, pattern in enumerate(listed):
-        if not isinstance(pattern, str) or ".." in pattern or pattern[:1] in ("", "/"):
+        if not isinstance(pattern, str) or not _is_pattern(pattern):
             continue  # What is wrong with it is said by the types.
         found = sorted(own_file.parent.glob(pattern))
         found = [one for one in found if one.is_file() and one != own_file]
@@ -145,6 +147,14 @@ def _listed(document: Document, own_file: Path) -> tuple[list[Path], list[Proble
             problems.append(document.problem(("experiments", index), what, fix))
         files += [one for one in found if one not in files]
     return files, problems
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        check_pattern(text)
+    except BrokenRules:
+        return False
+    return True
 
 
 def _load_members(files: Sequence[Path]) -> tuple[Members, list[Problem]]:

@@ -33,6 +33,11 @@ def name_without_seed(experiment: Experiment) -> str:
     return f"{before}{after}" if is_whole else experiment.name
 
 
+def digest_without_seed(experiment: Experiment) -> str:
+    """Digest of all that repeats of an experiment have in common."""
+    return resolved_digest({**experiment.to_json(), "seed": 0})
+
+
 def own_rules(study: StudyFile) -> list[Broken]:
     """Return the broken rules that the file alone can tell.
 
@@ -112,7 +117,7 @@ def _points(study: StudyFile, experiments: Sequence[Experiment]) -> Iterator[Bro
             what = f"unknown experiment {point.experiment!r}"
             yield Broken(what, fix, (*place, "experiment"))
             continue
-        if len({_without_seed(one) for one in repeats}) > 1:
+        if len({digest_without_seed(one) for one in repeats}) > 1:
             names = " and ".join(one.name for one in repeats[:2])
             what = f"means {names}, which differ in more than their seed"
             yield Broken(what, "write one's whole name", (*place, "experiment"))
@@ -120,10 +125,6 @@ def _points(study: StudyFile, experiments: Sequence[Experiment]) -> Iterator[Bro
         if point.after is not None and point.after not in stages:
             what = f"{repeats[0].name} has no stage {point.after!r}"
             yield Broken(what, did_you_mean(point.after, stages), (*place, "after"))
-
-
-def _without_seed(experiment: Experiment) -> str:
-    return resolved_digest({**experiment.to_json(), "seed": 0})
 
 
 def _named_points(study: StudyFile) -> Iterator[Broken]:

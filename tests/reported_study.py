@@ -8,7 +8,7 @@ from typing import Any
 
 import ledger_runs
 from evaluated import evaluate
-from ledger_runs import SPEC, hex_of, play
+from ledger_runs import NUM_STEPS, SPEC, hex_of, lock, play
 
 from ledger.recorder import COMPLETED, Outcome
 from ledger.run_recorder import RunRecorder
@@ -60,8 +60,24 @@ def record(
     width: int,
     loss: float,
     outcome: Outcome = COMPLETED,
+    *,
+    stop: int = NUM_STEPS,
+    data: str = "text",
+    **changes: Any,
 ) -> str:
-    """Record a run whose weights and losses are its own."""
+    """Record a run whose weights and losses are its own.
+
+    Args:
+        workspace: Has the ledger.
+        name: Of the experiment.
+        seed: Of the experiment.
+        width: Of the model.
+        loss: Bits per byte at the end.
+        outcome: How it ended.
+        stop: Steps done by then.
+        data: What the source's file holds.
+        **changes: Other keys of the spec.
+    """
 
     def change(kind: str, step: int, value: Any) -> Any:
         if kind == "stage_end":
@@ -70,12 +86,19 @@ def record(
             return {"text.bits_per_byte": loss + (12 - step)}
         return value
 
-    folder = workspace / ".codemix" / "runs" / f"{name}-{seed}-{outcome.status}"
+    folder = (
+        workspace
+        / ".codemix"
+        / "runs"
+        / hex_of(name, seed, width, loss, outcome, stop, data, changes)
+    )
     recorder = RunRecorder(Ledger.open(workspace), folder)
     facts = ledger_runs.facts.__wrapped__(
-        spec=spec(name, seed, width), identity=hex_of(name, seed)
+        spec={**spec(name, seed, width), **changes},
+        identity=hex_of(name, seed),
+        lock=lock(data),
     )
-    play(recorder, run_facts=facts, change=change, outcome=outcome)
+    play(recorder, run_facts=facts, change=change, outcome=outcome, stop=stop)
     assert recorder.digest is not None
     return recorder.digest
 

@@ -421,6 +421,13 @@ def test_what_people_write_is_no_markup(workspace: Path) -> None:
     assert "<script>" not in (workspace / "page.html").read_text()
 
 
+def test_a_page_that_can_not_be_written_is_told(workspace: Path) -> None:
+    write(workspace / "a.yaml")
+    page = workspace / "a.yaml" / "pages" / "page.html"
+    with pytest.raises(CodemixError, match="can't be written: Not a directory"):
+        diff((str(workspace / "a.yaml"),) * 2, page)
+
+
 def test_the_learning_rate_of_a_spec_is_drawn(workspace: Path) -> None:
     write(workspace / "a.yaml")
     rate = {**RATE, "peak": 0.5}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from order_plans import make_plan
 
-from runtime.mixture import PREFIX_BOUND, Mixture
+from runtime.mixture import PREFIX_BOUND, Mixture, sequences_until
 from specs.checks import LIMIT
 from specs.errors import InputError
 from specs.loading import load_experiment
@@ -58,6 +58,19 @@ def test_each_stage_has_exactly_the_planned_sequences_of_each_source(counts):
     for stage in plan.stages:
         realised = Counter(names_of(mixture.rows(stage, 0, stage.num_sequences)))
         assert realised == stage.sequences
+
+
+@given(COUNTS)
+@settings(max_examples=30)
+def test_the_sequences_until_a_step_are_those_of_its_rows(counts):
+    counts = {name: 4 * count for name, count in counts.items()}
+    plan = make_plan([{"apples": 12}, counts], sequences_per_step=4)
+    stage = plan.stages[1]
+    mixture = mixture_of(plan)
+    for step in range(stage.num_steps + 1):
+        order = mixture.rows(stage, 0, step * stage.sequences_per_step)
+        realised = {**dict.fromkeys(counts, 0), **Counter(names_of(order))}
+        assert sequences_until(stage, stage.start_step + step) == realised
 
 
 @given(SKEWED)

@@ -86,7 +86,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(workspace: Path) -> Path:
     path = workspace / "report.html"
-    report([str(workspace / "study")], workspace, output=path)
+    report([str(workspace / "study")], output=path)
     return path
 
 
@@ -195,7 +195,7 @@ def test_the_baseline_is_chosen_by_keys_and_told(
     browser.press(*DOWN)
     (picker,) = [one for one in tree(browser) if one["role"] == "combobox"]
     assert (picker["name"], picker["value"]) == ("Compare with", "begun")
-    named = report([str(workspace / "study")], workspace, baseline="begun")
+    named = report([str(workspace / "study")], baseline="begun")
     assert shown_points(browser) == ["Plain", "other", never]
     after = browser.run(DIFFERENCES)
     cell = named.cell("plain", "loss")
@@ -266,5 +266,5 @@ def test_the_printed_page_has_all_figures(browser: Browser) -> None:
 
 def test_the_command_prints_it(workspace: Path, browser: Browser) -> None:
     printed = workspace / "report.pdf"
-    report([str(workspace / "study")], workspace, output=printed)
+    report([str(workspace / "study")], output=printed)
     assert printed.read_bytes().startswith(b"%PDF")

@@ -84,7 +84,7 @@ def test_the_page_holds_together_and_loads_nothing(
     workspace: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "report.html"
-    report([str(workspace / "study")], workspace, output=path)
+    report([str(workspace / "study")], output=path)
     text = path.read_text()
     page = Page()
     page.feed(text)
@@ -107,7 +107,7 @@ def test_the_page_holds_together_and_loads_nothing(
         + "]; A mixture with a name of many words that never ran -"
     ]
     again = tmp_path / "again.html"
-    report([str(workspace / "study")], workspace, output=again)
+    report([str(workspace / "study")], output=again)
     assert again.read_bytes() == path.read_bytes()
 
 
@@ -120,7 +120,7 @@ def test_any_point_with_a_score_can_be_the_baseline_to_the_last_bit(
     assert [one.name for one in baselines] == ["plain", "begun", "other"]
     differences = all_differences(found, baselines, Summing(evidence))
     for baseline in baselines:
-        named = report([str(workspace / "study")], workspace, baseline=baseline.name)
+        named = report([str(workspace / "study")], baseline=baseline.name)
         for cell in named.cells:
             one = differences.get((baseline.name, cell.point, cell.score))
             assert (cell.against_baseline is None) == (one is None)
@@ -244,6 +244,14 @@ def test_a_note_stands_under_what_its_claim_says(
 ) -> None:
     page = report_page(*gathered, Ledger(workspace / ".codemix" / "ledger"))
     assert "never.loss &lt; plain.loss</code><small>It says &lt;so&gt; its" in page
+
+
+def test_the_claims_say_which_intervals_decide(
+    workspace: Path, gathered: Gathered
+) -> None:
+    page = report_page(*gathered, Ledger(workspace / ".codemix" / "ledger"))
+    assert "of 90% where =~ is supported" in page
+    assert "whole 95% interval" not in page
 
 
 def test_a_claim_without_a_margin_is_told_once() -> None:

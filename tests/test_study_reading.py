@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from reported_study import record, spec
 
+from evals.judging.win_rate import WinRate
 from evals.results import QuestionResult, TaskResult
 from evals.search.trials import Trial
 from evals.study.evidence import gather
 from evals.study.measured import Measured, NotFinite
-from evals.study.reading import _answers
+from evals.study.reading import WIN_SHARES, _answers
 from ledger.documents import run_of
 from ledger.store import Ledger
-from specs.study import StudyScore
+from specs.study import WIN_METRICS, StudyScore
 from specs.study_file import load_study
 
 STUDY = """
@@ -94,6 +95,12 @@ def test_answers_of_seeds_stand_side_by_side_by_question() -> None:
     assert isinstance(found, dict)
     assert found["x"].ids == ("1", "2")
     assert found["x"].rows == ((0.0, 100.0), (100.0, 0.0))
+
+
+def test_a_win_rate_has_every_metric_that_a_study_may_name() -> None:
+    judged = WinRate.model_construct(wins=3, losses=1, ties=0)
+    assert {"win_rate", *judged.shares} == set(WIN_METRICS)
+    assert set(WIN_SHARES) == set(judged.shares)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from codemix_cli.output import Command, Result, note, table
-from codemix_cli.reading import complete_entry, workspace_here
+from codemix_cli.reading import complete_entry
 
 if TYPE_CHECKING:
     from evals.study.reported import ReportedScore, StudyReport
@@ -44,7 +44,7 @@ def command(
     """
     from evals.study.writing import report
 
-    found = report(operands, workspace_here(), output=output, baseline=baseline)
+    found = report(operands, output=output, baseline=baseline)
     if output is not None:
         note(f"wrote {output}")
     named = f"codemix report {' '.join(operands)}"
@@ -56,7 +56,7 @@ def command(
 
 
 def _told(report: StudyReport) -> str:
-    from evals.study.tables import told_verdict
+    from evals.study.tables import told_stopped, told_verdict
 
     rows = [["point", "stage", "runs", *(score.label for score in report.scores)]]
     rows += [
@@ -68,7 +68,7 @@ def _told(report: StudyReport) -> str:
         ]
         for point in report.points
     ]
-    parts = [table(rows)]
+    parts = ["\n".join([table(rows), *told_stopped(report)])]
     if report.expected:
         parts.append("in parentheses: what was published")
     if report.claims:

@@ -11,7 +11,7 @@ from evals.statistics.sides import Scored, scored_after, sides_of
 from ledger.compare import Comparison, compare_opened, open_operands
 from ledger.operands import Opened
 from ledger.result_diff import stage_counterparts
-from specs.atomic import write_atomically
+from specs.atomic import write_named
 from specs.base import Value
 
 
@@ -43,7 +43,8 @@ def diff(texts: Sequence[str], html: Path | None = None) -> Diff:
 
     Raises:
         SpecError: A spec is wrong.
-        InputError: There is no such file, revision or entry.
+        InputError: There is no such file, revision or entry, or the page can't be
+            written.
         CheckFailed: An entry was changed.
     """
     with open_operands(texts) as opened:
@@ -56,7 +57,7 @@ def diff(texts: Sequence[str], html: Path | None = None) -> Diff:
 
             sections = [benchmark_section(one) for one in found.benchmarks]
             page = diff_page(found.comparison, opened, sections)
-            write_atomically(html, page.encode())
+            write_named(html, page.encode())
     return found
 
 

@@ -117,8 +117,10 @@ def _claims(report: StudyReport) -> str:
         )
     header = ["Claim", "Says", "Verdict", "Difference", "Open", "Entries"]
     caption = (
-        "Supported or contradicted where the whole 95% interval is on one side; "
-        "undecided where it is not; by these runs where nothing is known of seeds."
+        "Supported where the interval of every part is on the claim's side, "
+        "contradicted where that of any is on the other, undecided otherwise; by these "
+        "runs where nothing is known of seeds. Intervals are of 95%: of 90% where =~ "
+        "is supported, and wider where one of several comparisons contradicts."
     )
     return table("claims", header, rows, caption, kind="stack")
 

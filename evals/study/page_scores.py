@@ -138,6 +138,7 @@ def _point(point: ReportedPoint) -> Markup:
         told += f", {len(point.runs)} of {point.num_wanted} runs"
     elif point.num_wanted > 1:
         told += f", {point.num_wanted} runs"
+    told = "; ".join([told, *point.stopped])
     return Markup(f"{escape(point.label)}<small>{escape(told)}</small>")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evals.judging.win_rate import WinRate
 from evals.results import TaskResult
 from evals.statistics.sides import task_results
+from evals.study.ends import stage_end
 from evals.study.measured import (
     Answers,
     Measured,
@@ -25,7 +26,7 @@ from ledger.store import Ledger
 from ledger.weights import weights_after
 from specs.experiment import Experiment
 from specs.lock import Lock
-from specs.study import StudyScore
+from specs.study import WIN_METRICS, StudyScore
 from specs.study_loaded import StudyPoint
 
 WIN_SHARES = {"wins": 1.0, "losses": 0.0, "ties": 0.5}
@@ -58,10 +59,9 @@ class PointReader:
         """Return one score of one point."""
         found: list[tuple[RunScore, dict[str, TaskResult]]] = []
         why = Missing(why="no run of it is in the ledger")
-        for experiment in point.experiments:
-            digest = self._entries.get(experiment)
-            stage = self._stage(digest, point) if digest is not None else None
-            if digest is None or stage is None:
+        for digest, stage in self._ends(point):
+            if isinstance(stage, Missing):
+                why = stage
                 continue
             one = self._of_run(digest, stage, score)
             if not isinstance(one, Missing):
@@ -78,10 +78,11 @@ class PointReader:
         runs = tuple(run for run, _ in found)
         return Measured(point=point.name, score=name, runs=runs, tasks=tasks)
 
-    def _stage(self, digest: str, point: StudyPoint) -> StageFacts | None:
-        stages = self._run(digest).stages
-        # By its place: what a stage is called decides nothing.
-        return stages[point.stage_index] if point.stage_index < len(stages) else None
+    def _ends(self, point: StudyPoint) -> Iterator[tuple[str, StageFacts | Missing]]:
+        for experiment in point.experiments:
+            digest = self._entries.get(experiment)
+            if digest is not None:
+                yield digest, stage_end(digest, self._run(digest), point)
 
     def _run(self, digest: str) -> Entry:
         if digest not in self._runs:
@@ -191,17 +192,15 @@ class PointReader:
                 why=f"no judge has compared it with {score.against} on {score.win_rate}"
             )
         result, source = found
-        metric = score.metric or "win_rate"
+        metric = score.metric or WIN_METRICS[0]
         shares = {**result.shares, "win_rate": result.win_rate.value}
         return shares[metric], [source], {score.win_rate or "": _judged(result, metric)}
 
     def _weights_of(self, point: StudyPoint) -> list[str]:
         """Return how a win-rate calls the weights of a point."""
         names = []
-        for experiment in point.experiments:
-            digest = self._entries.get(experiment)
-            stage = self._stage(digest, point) if digest is not None else None
-            if digest is None or stage is None:
+        for digest, stage in self._ends(point):
+            if isinstance(stage, Missing):
                 continue
             weights = weights_after(
                 digest, self._run(digest), stage.stop_step, self._ledger.objects

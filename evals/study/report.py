@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from evals.study.differences import difference
+from evals.study.ends import stage_end
 from evals.study.evidence import Evidence, gather
-from evals.study.measured import Measured, NotKnown
+from evals.study.measured import Measured, Missing, NotKnown
 from evals.study.reported import (
     ReportedCell,
     ReportedEntry,
@@ -21,6 +22,7 @@ from evals.study.sums import Sum, Summing, leaves
 from evals.study.verdicts import CONFIDENCE, judge
 from ledger.entry import Entry
 from ledger.store import Ledger
+from runtime.mixture import sequences_until
 from specs.claims import Cell as Place
 from specs.experiment import Experiment
 from specs.plan import Plan
@@ -106,32 +108,42 @@ def _points(
     study: Study, evidence: Evidence, baseline: str | None, ledger: Ledger
 ) -> Iterator[ReportedPoint]:
     for name, point in study.points.items():
+        runs: list[ReportedRun] = []
+        stopped: list[str] = []
+        for experiment in point.experiments:
+            if experiment in evidence.entries:
+                digest = evidence.entries[experiment]
+                found = _run(experiment, digest, point, ledger)
+                if isinstance(found, Missing):
+                    stopped.append(found.why)
+                else:
+                    runs.append(found)
         yield ReportedPoint(
             name=name,
             label=point.label,
             experiment=point.experiments[0],
             stage=point.stage,
             is_baseline=name == baseline,
-            runs=tuple(_runs(point, evidence, ledger)),
+            runs=tuple(runs),
             num_wanted=len(point.experiments),
+            stopped=tuple(stopped),
         )
 
 
-def _runs(
-    point: StudyPoint, evidence: Evidence, ledger: Ledger
-) -> Iterator[ReportedRun]:
-    for experiment in point.experiments:
-        if experiment not in evidence.entries:
-            continue
-        digest = evidence.entries[experiment]
-        entry = ledger.read(digest)
-        assert isinstance(entry, Entry)
-        yield ReportedRun(
-            entry=digest,
-            name=experiment,
-            seed=Experiment.model_validate(entry.spec).seed,
-            step=entry.stages[point.stage_index].stop_step,
-        )
+def _run(
+    experiment: str, digest: str, point: StudyPoint, ledger: Ledger
+) -> ReportedRun | Missing:
+    entry = ledger.read(digest)
+    assert isinstance(entry, Entry)
+    stage = stage_end(digest, entry, point)
+    if isinstance(stage, Missing):
+        return stage
+    return ReportedRun(
+        entry=digest,
+        name=experiment,
+        seed=Experiment.model_validate(entry.spec).seed,
+        step=stage.stop_step,
+    )
 
 
 def _cell(
@@ -229,8 +241,9 @@ def realised_tokens(entry: Entry, ledger: Ledger) -> dict[str, int]:
     """Return source -> tokens that a run was trained on, by its plan."""
     plan = Plan.model_validate(ledger.objects.get_json(entry.plan))
     found: dict[str, int] = {}
-    for stage in plan.stages:
-        for source, sequences in sorted(stage.sequences.items()):
+    # A run that was stopped has fewer stages than its plan.
+    for stage, trained in zip(plan.stages, entry.stages, strict=False):
+        for source, sequences in sequences_until(stage, trained.stop_step).items():
             tokens = sequences * stage.sequence_length
             found[source] = found.get(source, 0) + tokens
     return found

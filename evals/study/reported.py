@@ -28,9 +28,11 @@ class ReportedPoint(Value):
     stage: str
     is_baseline: bool
     runs: tuple[ReportedRun, ...]
-    """Those that are in the ledger."""
+    """Those that are in the ledger and came to the end of the stage."""
     num_wanted: int
     """Runs that the study asks for."""
+    stopped: tuple[str, ...] = ()
+    """Which runs are left out as they did not come to it, and how far they came."""
 
 
 class ReportedScore(Value):

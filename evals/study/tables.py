@@ -100,12 +100,19 @@ def expected_of(
     return tuple(sorted(found, key=lambda one: kinds.index(one.kind)))
 
 
+def told_stopped(report: StudyReport) -> list[str]:
+    """Return a line for each run that a point lacks as it was stopped before."""
+    return [f"{point.label}: {one}" for point in report.points for one in point.stopped]
+
+
 def report_markdown(report: StudyReport) -> str:
     """Write the report as Markdown."""
     parts = [f"# {report.name}"]
     if report.description:
         parts.append(report.description)
     parts += ["## Scores", _scores(report)]
+    if stopped := told_stopped(report):
+        parts.append("\n".join(f"- {one}" for one in stopped))
     if any(cell.relative is not None for cell in report.cells):
         base = next(one.label for one in report.points if one.is_baseline)
         parts += [f"## Against {base}", _relative(report)]

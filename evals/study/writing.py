@@ -16,11 +16,12 @@ from evals.study.report import report_of
 from evals.study.reported import StudyReport
 from evals.study.tables import report_csv, report_markdown
 from ledger.store import Ledger
-from specs.atomic import write_atomically
+from specs.atomic import write_named
 from specs.errors import InputError
 from specs.names import did_you_mean
 from specs.study_file import is_study, load_study
 from specs.study_loaded import Study
+from specs.workspace import find_workspace
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 120
@@ -30,7 +31,6 @@ Write = Callable[[StudyReport, Evidence, Ledger], bytes]
 
 def report(
     operands: Sequence[str],
-    workspace: Path,
     *,
     output: Path | None = None,
     baseline: str | None = None,
@@ -38,20 +38,20 @@ def report(
     """Make the report of a study, or of entries, and write it.
 
     Args:
-        operands: A folder, study or spec; or entries.
-        workspace: Has the ledger.
+        operands: A folder, study or spec, whose workspace has the ledger; or entries
+            of the ledger of the current folder's workspace.
         output: Its suffix says how: .html, .md, .csv, .json, .pdf; None: written
             nowhere.
         baseline: Name of a point; None: the study's own.
 
     Raises:
         CheckFailed: A document was changed since it was recorded.
-        InputError: There is no such entry, point or suffix, or nothing prints a page.
+        InputError: There is no such workspace, entry, point or suffix, nothing prints a
+            page, or the file can't be written.
         SpecError: The study or one of its specs is wrong.
     """
     write = _writer(output) if output is not None else None
-    ledger = Ledger(workspace / ".codemix" / "ledger")
-    study, entries = _study(operands, ledger)
+    study, ledger, entries = _study(operands)
     if baseline is not None and baseline not in study.points:
         hint = did_you_mean(baseline, list(study.points))
         raise InputError(
@@ -60,17 +60,25 @@ def report(
         )
     found, evidence = report_of(study, ledger, entries=entries, baseline=baseline)
     if write is not None and output is not None:
-        write_atomically(output, write(found, evidence, ledger))
+        write_named(output, write(found, evidence, ledger))
     return found
 
 
 def _study(
-    operands: Sequence[str], ledger: Ledger
-) -> tuple[Study, dict[str, str] | None]:
+    operands: Sequence[str],
+) -> tuple[Study, Ledger, dict[str, str] | None]:
     path = Path(operands[0])
     if len(operands) == 1 and path.exists() and (is_study(path) or path.is_file()):
-        return load_study(path), None
-    return study_of_entries(operands, ledger)
+        study = load_study(path)
+        # That of `codemix study`, wherever one stands.
+        return study, _ledger_of(path / "any.yaml"), None
+    ledger = _ledger_of(Path("any.yaml"))
+    study, entries = study_of_entries(operands, ledger)
+    return study, ledger, entries
+
+
+def _ledger_of(path: Path) -> Ledger:
+    return Ledger(find_workspace(path) / ".codemix" / "ledger")
 
 
 def _html(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
