@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -192,20 +191,17 @@ def made_report(
     return report_of(study, cast(Any, None))
 
 
-def test_a_page_of_28_points_and_12_scores_is_small_and_soon_made(
+def test_a_page_of_28_points_and_12_scores_is_small(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # There is no ledger, so documents that cells link to can't be listed.
     monkeypatch.setattr("evals.study.page._entries", lambda *_: "")
-    begun = time.process_time()
     found, evidence = made_report(monkeypatch, 28, 8, 4)
     page = report_page(found, evidence, cast(Any, None))
-    seconds = time.process_time() - begun
     assert page.count("<option ") == 28
     # Own differences of all others, in a page that a phone loads and lays out.
     assert page.count('<span class="d ') == 28 * 27 * 12 + 28
     assert len(page.encode()) < 2_000_000
-    assert seconds < 10
 
 
 def test_many_points_offer_fewer_baselines_and_the_page_says_so(

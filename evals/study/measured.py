@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
+from evals.statistics.means import cluster_codes
+from evals.statistics.seeds import SeedTable, left_over_error
 from specs.base import Value
 from specs.study import StudyScore
 
@@ -37,8 +40,12 @@ class RunScore(Value):
     """In the score's unit."""
 
 
-class Answers(NamedTuple):
-    """What one task gave, question by question."""
+@dataclass(frozen=True)
+class Answers:
+    """What one task gave, question by question.
+
+    A report takes hundreds of sums of it, so what they have in common is kept.
+    """
 
     fingerprint: str
     rows: tuple[tuple[float, ...], ...]
@@ -46,6 +53,21 @@ class Answers(NamedTuple):
     clusters: tuple[str | None, ...]
     ids: tuple[str, ...]
     """Which questions, as every evaluation of the same data calls them."""
+
+    @cached_property
+    def totals(self) -> tuple[float, ...]:
+        """Per question, the sum over runs."""
+        return tuple(map(math.fsum, zip(*self.rows, strict=True)))
+
+    @cached_property
+    def codes(self) -> list[int]:
+        """Per question, the number of its cluster."""
+        return cluster_codes(self.clusters)
+
+    @cached_property
+    def left_over(self) -> float:
+        """Standard error that neither runs nor questions account for."""
+        return left_over_error(SeedTable(self.rows, self.clusters))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from evals.statistics.means import cluster_codes, error_of_mean
-from evals.statistics.seeds import SeedTable, left_over_error
 from evals.study.measured import Answers, NotKnown, Part
 
 
@@ -80,24 +79,27 @@ def _question_sums(
     task: str, asked: Sequence[_Weighted]
 ) -> tuple[list[int], list[float]]:
     """Return the cluster and the weighted sum of each question that all have."""
-    columns = [
-        {
-            question: one.share * math.fsum(column) / len(column)
-            for question, column in zip(
-                one.answers.ids, zip(*one.answers.rows, strict=True), strict=True
-            )
-        }
-        for one in asked
-    ]
     first = asked[0].answers
+    columns = [_column(one) for one in asked]
+    if first.ids and all(one.answers.ids == first.ids for one in asked):
+        return first.codes, list(map(math.fsum, zip(*columns, strict=True)))
+    by_id = [
+        dict(zip(one.answers.ids, column, strict=True))
+        for one, column in zip(asked, columns, strict=True)
+    ]
     clusters, sums = [], []
     for question, cluster in zip(first.ids, first.clusters, strict=True):
-        if all(question in column for column in columns):
+        if all(question in column for column in by_id):
             clusters.append(cluster)
-            sums.append(math.fsum(column[question] for column in columns))
+            sums.append(math.fsum(column[question] for column in by_id))
     if not sums:
         raise NotKnown(f"no question of {task} has been answered by all")
     return cluster_codes(clusters), sums
+
+
+def _column(one: _Weighted) -> list[float]:
+    num_runs = len(one.answers.rows)
+    return [one.share * total / num_runs for total in one.answers.totals]
 
 
 def _left_over(asked: Sequence[_Weighted]) -> list[float]:
@@ -110,6 +112,5 @@ def _left_over(asked: Sequence[_Weighted]) -> list[float]:
             one.part.measured.origins & other.part.measured.origins for other in others
         )
         if is_alone and len(one.answers.rows) > 1:
-            table = SeedTable(one.answers.rows, one.answers.clusters)
-            found.append(one.share * left_over_error(table))
+            found.append(one.share * one.answers.left_over)
     return found
