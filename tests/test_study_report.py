@@ -233,6 +233,19 @@ def test_a_suffix_that_nothing_writes_is_refused(workspace: Path) -> None:
         report([str(workspace / "study")], output=Path("r.doc"))
 
 
+def test_who_waits_is_told_how_far_a_report_is(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace)
+    soon = CliRunner().invoke(cli, ["report", "study", "-o", "r.html"])
+    assert "100%" not in soon.stderr
+    monkeypatch.setattr("codemix_cli.commands.report.SILENT_SECONDS", -1.0)
+    told = CliRunner().invoke(cli, ["report", "study", "-o", "r.html"])
+    assert told.exit_code == 0
+    assert "scores  100%" in told.stderr
+    assert "differences  100%" in told.stderr
+
+
 def test_the_command_tells_tables_and_json(at_home: Path) -> None:
     runner = CliRunner()
     told = runner.invoke(cli, ["report", "study"])

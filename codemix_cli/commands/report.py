@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from codemix_cli.output import Command, Result, note, table
+from codemix_cli.progress import Meter, open_meter
 from codemix_cli.reading import complete_entry
 
 if TYPE_CHECKING:
-    from evals.study.reported import ReportedScore, StudyReport
+    from evals.study.reported import ReportedScore, Show, StudyReport
+
+SILENT_SECONDS = 2.0
+"""Nobody who waits for less has to be told how far it is."""
 
 
 @click.command(cls=Command, example="codemix report specs/mini -o report.html")
@@ -44,7 +49,8 @@ def command(
     """
     from evals.study.writing import report
 
-    found = report(operands, output=output, baseline=baseline)
+    with open_meter() as meter:
+        found = report(operands, output=output, baseline=baseline, show=_late(meter))
     if output is not None:
         note(f"wrote {output}")
     named = f"codemix report {' '.join(operands)}"
@@ -53,6 +59,17 @@ def command(
         text=_told(found),
         next_command=None if output is not None else f"{named} -o report.html",
     )
+
+
+def _late(meter: Meter) -> Show:
+    """Show how far it is once one has begun to wait: most reports take a second."""
+    begun = time.monotonic()
+
+    def show(task: str, done: int, total: int) -> None:
+        if time.monotonic() - begun > SILENT_SECONDS:
+            meter.show(task, done, total)
+
+    return show
 
 
 def _told(report: StudyReport) -> str:

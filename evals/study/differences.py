@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from evals.study.measured import NotKnown
-from evals.study.reported import ReportedPoint, StudyReport
+from evals.study.reported import ReportedPoint, Show, StudyReport, show_nobody
 from evals.study.sums import Summing
 from evals.study.verdicts import CONFIDENCE
 from specs.claims import Cell
@@ -73,9 +73,19 @@ def pickable(report: StudyReport) -> list[ReportedPoint]:
 
 
 def all_differences(
-    report: StudyReport, baselines: Sequence[ReportedPoint], summing: Summing
+    report: StudyReport,
+    baselines: Sequence[ReportedPoint],
+    summing: Summing,
+    show: Show = show_nobody,
 ) -> Differences:
-    """Return the differences of all points from each of some baselines."""
+    """Return the differences of all points from each of some baselines.
+
+    Args:
+        report: Has the scores.
+        baselines: Some of its points.
+        summing: Over the study's evidence.
+        show: Told how far it is.
+    """
     values = {
         (one.point, one.score): one.value
         for one in report.cells
@@ -88,7 +98,9 @@ def all_differences(
         *itertools.product(names, others),
     ]
     found: dict[tuple[str, str, str], Difference] = {}
-    for (baseline, point), score in itertools.product(pairs, report.scores):
+    asked = list(itertools.product(pairs, report.scores))
+    for done, ((baseline, point), score) in enumerate(asked):
+        show("differences", done, len(asked))
         here, there = (point, score.name), (baseline, score.name)
         if here not in values or there not in values:
             continue
@@ -102,6 +114,7 @@ def all_differences(
                 None if one.low is None else -one.low,
                 values[there],
             )
+    show("differences", len(asked), len(asked))
     return found
 
 

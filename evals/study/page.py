@@ -13,7 +13,7 @@ from evals.study.markup import Markup, anchor, figure, link, number, table
 from evals.study.page_scores import differences_table, picking_style, scores_table
 from evals.study.page_style import STYLE
 from evals.study.page_training import training
-from evals.study.reported import StudyReport
+from evals.study.reported import Show, StudyReport, show_nobody
 from evals.study.sums import Summing
 from evals.study.tables import DIGEST_CHARS, told_finding, told_verdict
 from ledger.evaluation import Evaluation
@@ -31,19 +31,22 @@ HEAD = (
 )
 
 
-def report_page(report: StudyReport, evidence: Evidence, ledger: Ledger) -> str:
+def report_page(
+    report: StudyReport, evidence: Evidence, ledger: Ledger, show: Show = show_nobody
+) -> str:
     """Write the page.
 
     Args:
         report: What it shows.
         evidence: That it was made of.
         ledger: Holds the curves.
+        show: Told how far it is.
     """
     baselines = pickable(report)
     style = STYLE
     differences = Markup()
     if report.num_known and len(report.points) > 1:
-        found = all_differences(report, baselines, Summing(evidence))
+        found = all_differences(report, baselines, Summing(evidence), show)
         differences = differences_table(report, baselines, found)
         style += picking_style(len(baselines))
     sections = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,7 +17,9 @@ from evals.study.reported import (
     ReportedPoint,
     ReportedRun,
     ReportedScore,
+    Show,
     StudyReport,
+    show_nobody,
 )
 from evals.study.sums import Sum, Summing, leaves
 from evals.study.verdicts import CONFIDENCE, judge
@@ -39,6 +42,7 @@ def report_of(
     *,
     entries: Mapping[str, str] | None = None,
     baseline: str | None = None,
+    show: Show = show_nobody,
 ) -> tuple[StudyReport, Evidence]:
     """Gather and judge all that a study asks for.
 
@@ -47,6 +51,7 @@ def report_of(
         ledger: Has its runs.
         entries: Experiment -> digest of its entry; None: the last completed runs.
         baseline: Name of a point; None: the study's own.
+        show: Told how far it is.
 
     Raises:
         CheckFailed: A document was changed since it was recorded.
@@ -56,17 +61,18 @@ def report_of(
     summing = Summing(evidence)
     base = baseline or study.baseline
     points = tuple(_points(study, evidence, base, ledger))
-    cells = tuple(
-        _cell(point.name, score, base, evidence, summing)
-        for point in points
-        for score in study.scores
-    )
+    cells: list[ReportedCell] = []
+    asked = list(itertools.product(points, study.scores))
+    for point, score in asked:
+        show("scores", len(cells), len(asked))
+        cells.append(_cell(point.name, score, base, evidence, summing))
+    show("scores", len(cells), len(asked))
     report = StudyReport(
         name=study.name,
         description=study.file.description,
         points=points,
         scores=tuple(_scores(study, cells)),
-        cells=cells,
+        cells=tuple(cells),
         expected=tuple(
             ReportedExpectation(
                 point=one.point,

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from evals.study.sums import Basis
 from evals.study.verdicts import Verdict
 from specs.base import Value
+
+Show = Callable[[str, int, int], None]
+"""Told how far a report is: what is reckoned, how many are done, of how many."""
+
+
+def show_nobody(task: str, done: int, total: int) -> None:
+    """Tell nobody how far it is."""
 
 
 class ReportedRun(Value):

@@ -13,7 +13,7 @@ from evals.study.evidence import Evidence
 from evals.study.own_study import study_of_entries
 from evals.study.page import report_page
 from evals.study.report import report_of
-from evals.study.reported import StudyReport
+from evals.study.reported import Show, StudyReport, show_nobody
 from evals.study.tables import report_csv, report_markdown
 from ledger.store import Ledger
 from specs.atomic import write_named
@@ -26,7 +26,7 @@ from specs.workspace import find_workspace
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PRINT_SECONDS = 120
 
-Write = Callable[[StudyReport, Evidence, Ledger], bytes]
+Write = Callable[[StudyReport, Evidence, Ledger, Show], bytes]
 
 
 def report(
@@ -34,6 +34,7 @@ def report(
     *,
     output: Path | None = None,
     baseline: str | None = None,
+    show: Show = show_nobody,
 ) -> StudyReport:
     """Make the report of a study, or of entries, and write it.
 
@@ -43,6 +44,7 @@ def report(
         output: Its suffix says how: .html, .md, .csv, .json, .pdf; None: written
             nowhere.
         baseline: Name of a point; None: the study's own.
+        show: Told how far it is.
 
     Raises:
         CheckFailed: A document was changed since it was recorded.
@@ -58,9 +60,11 @@ def report(
             f"there is no point {baseline!r} in the study",
             fix=hint or f"name one of {', '.join(study.points)}",
         )
-    found, evidence = report_of(study, ledger, entries=entries, baseline=baseline)
+    found, evidence = report_of(
+        study, ledger, entries=entries, baseline=baseline, show=show
+    )
     if write is not None and output is not None:
-        write_named(output, write(found, evidence, ledger))
+        write_named(output, write(found, evidence, ledger, show))
     return found
 
 
@@ -81,24 +85,26 @@ def _ledger_of(path: Path) -> Ledger:
     return Ledger(find_workspace(path) / ".codemix" / "ledger")
 
 
-def _html(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
-    return report_page(found, evidence, ledger).encode()
+def _html(found: StudyReport, evidence: Evidence, ledger: Ledger, show: Show) -> bytes:
+    return report_page(found, evidence, ledger, show).encode()
 
 
-def _json(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
+def _json(found: StudyReport, evidence: Evidence, ledger: Ledger, show: Show) -> bytes:
     text = json.dumps(found.to_json(), indent=1, sort_keys=True, ensure_ascii=False)
     return f"{text}\n".encode()
 
 
-def _markdown(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
+def _markdown(
+    found: StudyReport, evidence: Evidence, ledger: Ledger, show: Show
+) -> bytes:
     return report_markdown(found).encode()
 
 
-def _csv(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
+def _csv(found: StudyReport, evidence: Evidence, ledger: Ledger, show: Show) -> bytes:
     return report_csv(found).encode()
 
 
-def _pdf(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
+def _pdf(found: StudyReport, evidence: Evidence, ledger: Ledger, show: Show) -> bytes:
     """Print the page with a browser that is installed.
 
     Raises:
@@ -113,7 +119,7 @@ def _pdf(found: StudyReport, evidence: Evidence, ledger: Ledger) -> bytes:
         )
     with tempfile.TemporaryDirectory() as folder:
         page, printed = Path(folder) / "report.html", Path(folder) / "report.pdf"
-        page.write_bytes(_html(found, evidence, ledger))
+        page.write_bytes(_html(found, evidence, ledger, show))
         command = [browser, "--headless", "--no-sandbox", "--disable-gpu"]
         command += [f"--user-data-dir={folder}/profile", "--no-pdf-header-footer"]
         command += [f"--print-to-pdf={printed}", page.as_uri()]
