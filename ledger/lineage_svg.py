@@ -10,8 +10,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from ledger.lineage import Lineage, Run, StageSpan
-from specs.atomic import write_atomically
-from specs.errors import InputError
+from specs.atomic import write_named
 
 _LEFT = 16
 _LABELS = 300
@@ -110,14 +109,7 @@ def write_svg(lineage: Lineage, path: Path, title: str | None = None) -> None:
     Raises:
         InputError: It can't be written.
     """
-    try:
-        write_atomically(path, lineage_svg(lineage, title).encode())
-    except OSError as error:
-        raise InputError(
-            f"can't write: {error.strerror or error}",
-            file=str(path),
-            fix="name a file in a folder that can be written to",
-        ) from error
+    write_named(path, lineage_svg(lineage, title).encode())
 
 
 def _x(step: int, longest: int) -> float:
